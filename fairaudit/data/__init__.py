@@ -1,0 +1,1 @@
+"""Datasets as tables (manifest, sources) and as images (images)."""

@@ -1,0 +1,1 @@
+"""The loops over images: predict, train."""

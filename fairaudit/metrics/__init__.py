@@ -1,0 +1,1 @@
+"""Statistics of groups: arrays in, arrays out, numpy and scipy.special only."""

@@ -1,0 +1,1 @@
+"""From a checkpoint file to a network whose outputs have a meaning."""

@@ -1,0 +1,127 @@
+"""The folder is the registry: what plug-ins exist, what they say of themselves, and how to load one.
+
+A plug-in's file name is its name on the command line (``max_group.py`` is ``max-group``), the first line of its docstring
+is its help text, and the signature of its entry function is its option schema. Packages outside fairaudit add plug-ins
+through entry points in the groups ``fairaudit.datasets``, ``fairaudit.losses``, ``fairaudit.reports`` and
+``fairaudit.methods``; each names a module that looks like ours. This is the only module that imports by name.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+import inspect
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import ModuleType
+
+from fairaudit.errors import FairauditError, UnknownNameError
+
+KINDS: dict[str, tuple[str, str, str]] = {
+    # kind: (package below fairaudit, entry function, the word for one of them)
+    "datasets": ("data/sources", "load", "dataset"),
+    "losses": ("losses", "build", "loss"),
+    "reports": ("reports", "render", "report format"),
+    "methods": ("methods", "run", "method"),
+}
+_NOT_PLUGINS = {"__init__", "base"}
+
+
+def names(kind: str) -> list[str]:
+    """Names of every plug-in of a kind, sorted, as the command line spells them.
+
+    Args:
+        kind: a key of ``KINDS``.
+    """
+    return sorted({*_files(kind), *_external(kind)})
+
+
+def summary(kind: str, name: str) -> str:
+    """First line of a plug-in's docstring, read without importing it.
+
+    Args:
+        kind: a key of ``KINDS``.
+        name: a name that ``names(kind)`` lists.
+    """
+    return card(kind, name).partition("\n")[0].strip()
+
+
+def card(kind: str, name: str) -> str:
+    """The whole docstring of a plug-in, read without importing it.
+
+    Args:
+        kind: a key of ``KINDS``.
+        name: a name that ``names(kind)`` lists.
+    """
+    path = _files(kind).get(canonical(kind, name))
+    if path is not None:
+        return ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    return inspect.getdoc(load(kind, name)) or ""
+
+
+def load(kind: str, name: str) -> ModuleType:
+    """Import one plug-in.
+
+    Args:
+        kind: a key of ``KINDS``.
+        name: its name; ``max_group`` and ``max-group`` are the same.
+
+    Raises:
+        UnknownNameError: no plug-in has this name.
+        FairauditError: a third-party plug-in cannot be imported or lacks its entry function.
+    """
+    name = canonical(kind, name)
+    package, function, word = KINDS[kind]
+    path = _files(kind).get(name)
+    if path is not None:
+        return importlib.import_module(f"fairaudit.{package.replace('/', '.')}.{path.stem}")
+    point = _external(kind)[name]
+    try:
+        module = importlib.import_module(point.module)
+    except ImportError as error:
+        raise FairauditError(f"the {word} {name!r} of {point.value!r} cannot be imported: {error}") from error
+    if not callable(getattr(module, function, None)):
+        raise FairauditError(f"the {word} {name!r} of {point.value!r} has no function {function!r}")
+    return module
+
+
+def options(kind: str, name: str) -> dict[str, inspect.Parameter]:
+    """Keyword-only parameters of a plug-in's entry function: the options that it understands.
+
+    Args:
+        kind: a key of ``KINDS``.
+        name: a name that ``names(kind)`` lists.
+    """
+    function = getattr(load(kind, name), KINDS[kind][1])
+    parameters = inspect.signature(function, eval_str=True).parameters
+    return {key: p for key, p in parameters.items() if p.kind is inspect.Parameter.KEYWORD_ONLY}
+
+
+def canonical(kind: str, name: str) -> str:
+    """The one spelling of a plug-in's name.
+
+    Args:
+        kind: a key of ``KINDS``.
+        name: as the user wrote it, any case, dashes or underscores.
+
+    Raises:
+        UnknownNameError: no plug-in has this name.
+    """
+    wanted = name.strip().casefold().replace("_", "-")
+    if wanted not in names(kind):
+        raise UnknownNameError(KINDS[kind][2], name, names(kind))
+    return wanted
+
+
+@cache
+def _files(kind: str) -> dict[str, Path]:
+    folder = Path(__file__).parent / KINDS[kind][0]
+    found = (p for p in folder.glob("*.py") if p.stem not in _NOT_PLUGINS and not p.stem.startswith("_"))
+    return {p.stem.replace("_", "-"): p for p in found}
+
+
+@cache
+def _external(kind: str) -> dict[str, EntryPoint]:
+    return {point.name.replace("_", "-"): point for point in entry_points(group=f"fairaudit.{kind}")}

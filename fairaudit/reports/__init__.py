@@ -1,0 +1,1 @@
+"""One report format per file: an AuditResult in, a string out."""

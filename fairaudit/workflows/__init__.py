@@ -1,0 +1,1 @@
+"""One verb per file: assemble the parts, call them, hand over."""
