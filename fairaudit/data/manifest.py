@@ -1,0 +1,211 @@
+"""The manifest: one row per image, the columns that every dataset source returns, validated once.
+
+A source is a table. Where the pixels are is the business of an ``ImageStore``, which hands out encoded bytes by row id, so
+that files in a folder, images inside a Parquet export and rendered faces all look the same to the loop that decodes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+
+from fairaudit.errors import DataError, UnknownNameError, suggest
+
+RESERVED = ("row", "split", "identity")
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a dataset's published description fixes; the docstring beside it says the rest in words.
+
+    Attributes:
+        obtain: one sentence: how to get the data and where its files must lie below the root.
+        target: the default target.
+        by: the default groupings.
+        privileged: default reference level per attribute.
+        split: the split that is audited by default; ``"all"`` where there is none.
+        levels: attribute or target → its declared levels, in the order in which models list them as classes.
+        aliases: column → {other spelling: level}, for spellings that users of this dataset know.
+        numeric: columns that hold numbers.
+        self_identified: whether people said themselves who they are; otherwise the labels are perceived.
+        note: sentence printed with every result, empty for none.
+    """
+
+    obtain: str
+    target: str | None = None
+    by: tuple[tuple[str, ...], ...] = ()
+    privileged: Mapping[str, str] = field(default_factory=dict)
+    split: str = "all"
+    levels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    aliases: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    numeric: tuple[str, ...] = ()
+    self_identified: bool = False
+    note: str = ""
+
+
+class ImageStore(Protocol):
+    """Hands out encoded images (JPEG, PNG … bytes) by row id. Must survive pickling, for loader processes."""
+
+    def read(self, row: str) -> bytes:
+        """Encoded bytes of one image.
+
+        Raises:
+            OSError: the image cannot be read.
+        """
+        ...
+
+    def missing(self, rows: Sequence[str]) -> list[str]:
+        """Those of the rows whose image does not exist, found without reading images."""
+        ...
+
+
+@dataclass(frozen=True)
+class FolderStore:
+    """Images that are files below a root; a row id is the path relative to it, with forward slashes.
+
+    Attributes:
+        root: the dataset's folder.
+    """
+
+    root: Path
+
+    def read(self, row: str) -> bytes:
+        """Encoded bytes of one file; a link that leads out of the root is refused with ``PermissionError``."""
+        path = self.root / row
+        if not path.resolve().is_relative_to(self.root.resolve()):
+            raise PermissionError(f"{row} leads out of the dataset's root")
+        return path.read_bytes()
+
+    def missing(self, rows: Sequence[str]) -> list[str]:
+        """Rows whose file does not exist."""
+        return [row for row in rows if not (self.root / row).is_file()]
+
+
+@dataclass(frozen=True, eq=False)
+class Manifest:
+    """One row per image, and where its pixels are.
+
+    Attributes:
+        frame: columns ``row`` (unique str), ``split`` (str), optionally ``identity`` (str), and one column per attribute
+            or possible target: a pandas categorical whose categories are the declared levels, or float where the card
+            calls it numeric. A missing label is a missing value.
+        store: where the pixels are.
+        card: the dataset's card.
+        notes: sentences about rows that were skipped or mended, to be shown as warnings.
+    """
+
+    frame: pd.DataFrame
+    store: ImageStore
+    card: Card
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        frame = self.frame
+        lacking = [c for c in ("row", "split") if c not in frame.columns]
+        if lacking:
+            raise DataError(f"the dataset's table lacks the column {lacking[0]!r}")
+        rows = frame["row"]
+        doubled = rows[rows.duplicated()]
+        if len(doubled):
+            raise DataError(f"{len(doubled)} images are listed more than once, the first is {doubled.iloc[0]!r}")
+        outside = [r for r in rows if leaves_root(r)]
+        if outside:
+            raise DataError(
+                f"{len(outside)} paths leave the dataset's root, the first is {outside[0]!r}; "
+                "paths must be relative to the root and stay below it"
+            )
+        for name in frame.columns:
+            if name in RESERVED:
+                continue
+            kind = frame[name].dtype
+            if not (isinstance(kind, pd.CategoricalDtype) or pd.api.types.is_float_dtype(kind)):
+                raise DataError(f"column {name!r} is {kind}; a source must return categories or floats")
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    @property
+    def attributes(self) -> list[str]:
+        """Names of the categorical columns: possible targets and attributes."""
+        return [c for c in self.frame.columns if isinstance(self.frame[c].dtype, pd.CategoricalDtype)]
+
+    def levels(self, column: str) -> tuple[str, ...]:
+        """Declared levels of a categorical column.
+
+        Raises:
+            UnknownNameError: there is no such column.
+        """
+        name = self.column(column)
+        return tuple(str(c) for c in self.frame[name].cat.categories)
+
+    def column(self, name: str) -> str:
+        """The one spelling of a categorical column's name, matched without regard to case.
+
+        Raises:
+            UnknownNameError: there is no such column.
+        """
+        folded = {c.casefold(): c for c in self.attributes}
+        if name in self.attributes:
+            return name
+        if name.casefold() not in folded:
+            raise UnknownNameError("column", name, self.attributes)
+        return folded[name.casefold()]
+
+    def level(self, column: str, name: str) -> str:
+        """The one spelling of a level: case is ignored and the card's aliases are understood.
+
+        Raises:
+            UnknownNameError: the column has no such level.
+        """
+        return match_level(name, self.levels(column), self.card.aliases.get(self.column(column), {}), column)
+
+    def take(self, keep: np.ndarray | Sequence[int]) -> Manifest:
+        """The manifest at chosen positions (indices or a mask), declared levels unchanged."""
+        chosen = np.asarray(keep)
+        positions = np.flatnonzero(chosen) if chosen.dtype == np.bool_ else chosen
+        return replace(self, frame=self.frame.iloc[positions].reset_index(drop=True))
+
+    def of_split(self, split: str) -> Manifest:
+        """The rows of one split; ``all`` keeps every row.
+
+        Raises:
+            DataError: no row belongs to that split.
+        """
+        if split == "all":
+            return self
+        known = sorted(self.frame["split"].unique())
+        if split not in known:
+            raise DataError(f"there is no split {split!r}{suggest(split, [*known, 'all'])}")
+        return self.take((self.frame["split"] == split).to_numpy())
+
+
+def leaves_root(row: str) -> bool:
+    """Whether a path is absolute, climbs above its start, or cannot be a path at all."""
+    path = PurePosixPath(row.replace("\\", "/"))
+    return path.is_absolute() or ".." in path.parts or not path.parts or "\0" in row or (len(row) > 1 and row[1] == ":")
+
+
+def match_level(name: str, levels: Sequence[str], aliases: Mapping[str, str], column: str) -> str:
+    """The declared level that a user's spelling means.
+
+    Args:
+        name: as the user wrote it.
+        levels: the declared levels.
+        aliases: other spelling → level.
+        column: named in the error.
+
+    Raises:
+        UnknownNameError: no level matches.
+    """
+    if name in levels:
+        return name
+    folded = {level.casefold(): level for level in levels}
+    folded |= {spelling.casefold(): level for spelling, level in aliases.items() if level in levels}
+    if name.strip().casefold() not in folded:
+        raise UnknownNameError(f"level of {column!r}", name, levels)
+    return folded[name.strip().casefold()]
