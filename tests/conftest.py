@@ -1,0 +1,17 @@
+"""Fixtures that every test may use."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real faces, predictions and weights; tests that need it skip where it is not."""
+    folder = Path(os.environ.get("FAIRAUDIT_SHARED", Path(__file__).parents[2] / "shared"))
+    if not (folder / "data").is_dir():
+        pytest.skip("the real faces are not here (set FAIRAUDIT_SHARED)")
+    return folder
