@@ -1,0 +1,70 @@
+"""Counts: the confusion matrix of every group, from which every rate, interval and verdict follows.
+
+Counts add up: over batches, over shards, over audits. That is why they, not the rates, are what an audit stores.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fairaudit.predictions import MISSING, FloatArray, IntArray
+
+Counts = NDArray[np.int64] | NDArray[np.floating[Any]]
+
+
+def confusion(y_true: IntArray, y_pred: IntArray, ids: IntArray, n_groups: int, n_classes: int) -> IntArray:
+    """Count rows by group, true class and predicted class; rows without a label or group are left out.
+
+    Args:
+        y_true: (n,) true class or ``MISSING``.
+        y_pred: (n,) predicted class.
+        ids: (n,) group or ``MISSING``.
+        n_groups: number of groups, g.
+        n_classes: number of classes, k.
+
+    Returns:
+        (g, k, k) int64, [group, true, predicted].
+    """
+    keep = (ids != MISSING) & (y_true != MISSING)
+    key = (ids[keep] * n_classes + y_true[keep]) * n_classes + y_pred[keep]
+    flat = np.bincount(key, minlength=n_groups * n_classes * n_classes)
+    return flat.astype(np.int64).reshape(n_groups, n_classes, n_classes)
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """The four cells of each class against the rest, and the totals; leading axes are free (replicates, groups).
+
+    Attributes:
+        tp: (…, k) of the class and called so.
+        fp: (…, k) not of the class but called so.
+        fn: (…, k) of the class but not called so.
+        tn: (…, k) neither.
+        right: (…) all rows called by their own class.
+        n: (…) all rows.
+    """
+
+    tp: FloatArray
+    fp: FloatArray
+    fn: FloatArray
+    tn: FloatArray
+    right: FloatArray
+    n: FloatArray
+
+
+def cells(counts: Counts) -> Cells:
+    """Split confusion matrices into one-against-rest cells.
+
+    Args:
+        counts: (…, k, k) [true, predicted].
+    """
+    matrix = np.asarray(counts, dtype=np.float64)
+    tp = np.diagonal(matrix, axis1=-2, axis2=-1)
+    n = matrix.sum((-2, -1))
+    fn = matrix.sum(-1) - tp
+    fp = matrix.sum(-2) - tp
+    return Cells(tp, fp, fn, n[..., None] - tp - fp - fn, tp.sum(-1), n)

@@ -1,0 +1,187 @@
+"""Intervals in closed form: limits of one proportion, and limits of what is computed from several independent ones.
+
+A *limits function* gives, for any normal quantile z, a lower and an upper limit of each group's value, each missing the
+truth with probability at most 1 − Φ(z). Everything that compares groups is built from it by MOVER (the method of variance
+estimates recovery: Newcombe 1998; Zou & Donner 2008; Donner & Zou 2012 for ratios), with the quantile that the comparison
+needs. "gap ≤ limit" is an intersection of statements about pairs, so the lower end of a gap needs simultaneity (the
+studentized range); "gap ≥ limit" is a union, so its upper end does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.special import betaincinv, chndtr, ndtr, ndtri
+
+from fairaudit.predictions import FloatArray, IntArray
+
+Limits = Callable[[float], tuple[FloatArray, FloatArray]]
+
+
+class Interval(NamedTuple):
+    """Lower and upper limit."""
+
+    low: float
+    high: float
+
+
+def quantile(confidence: float) -> float:
+    """Two-sided normal quantile: 1.96 at 0.95."""
+    return float(ndtri(0.5 + confidence / 2))
+
+
+def sidak(contrasts: int, confidence: float) -> float:
+    """Two-sided normal quantile that covers several contrasts at once (Šidák 1967)."""
+    return quantile(confidence ** (1.0 / max(contrasts, 1)))
+
+
+@cache
+def studentized_range(groups: int, confidence: float) -> float:
+    """Quantile c = q/√2 of the range of independent normals, infinite degrees of freedom (Tukey); 1.96 for two groups."""
+    if groups < 2:
+        return quantile(confidence)
+    z = np.linspace(-9.0, 9.0, 4001)
+    density = np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
+
+    def covered(q: float) -> float:
+        return groups * float(np.trapezoid(density * (ndtr(z) - ndtr(z - q)) ** (groups - 1), z))
+
+    low, high = 0.0, 40.0
+    for _ in range(80):
+        middle = (low + high) / 2
+        low, high = (middle, high) if covered(middle) < confidence else (low, middle)
+    return low / float(np.sqrt(2.0))
+
+
+def wilson(x: FloatArray, n: FloatArray, z: float) -> tuple[FloatArray, FloatArray]:
+    """Wilson's score limits (1927) of proportions x/n; nan where n is 0."""
+    x, n = np.asarray(x, dtype=np.float64), np.asarray(n, dtype=np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        p = x / n
+        centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
+        half = z / (1 + z**2 / n) * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
+    # At 0 and n the limit is exactly 0 and 1; rounding must not leave it a hair inside.
+    low = np.where(x == 0, 0.0, np.maximum(centre - half, 0.0))
+    high = np.where(x == n, 1.0, np.minimum(centre + half, 1.0))
+    return np.where(n > 0, low, np.nan), np.where(n > 0, high, np.nan)
+
+
+def clopper_pearson(x: FloatArray, n: FloatArray, z: float) -> tuple[FloatArray, FloatArray]:
+    """Clopper and Pearson's exact limits (1934), each with tail 1 − Φ(z); nan where n is 0."""
+    x, n = np.asarray(x, dtype=np.float64), np.asarray(n, dtype=np.float64)
+    tail = float(ndtr(-z))
+    low = np.where(x > 0, betaincinv(np.maximum(x, 1e-300), n - x + 1, tail), 0.0)
+    high = np.where(x < n, betaincinv(x + 1, np.maximum(n - x, 1e-300), 1 - tail), 1.0)
+    return np.where(n > 0, low, np.nan), np.where(n > 0, high, np.nan)
+
+
+def mover_mean(p: FloatArray, low: FloatArray, high: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Limits of the mean over the last axis of independent values.
+
+    Args:
+        p: (…, k) values.
+        low: (…, k) their lower limits.
+        high: (…, k) their upper limits.
+    """
+    k, mean = p.shape[-1], p.mean(-1)
+    return mean - np.sqrt(((p - low) ** 2).sum(-1)) / k, mean + np.sqrt(((high - p) ** 2).sum(-1)) / k
+
+
+def difference(p: FloatArray, limits: Limits, z: float, i: Any, j: Any) -> tuple[FloatArray, FloatArray]:
+    """Limits of pᵢ − pⱼ at quantile z (Newcombe's square-and-add rule).
+
+    Args:
+        p: (g,) values.
+        limits: their limits function.
+        z: quantile of each side.
+        i: index of the minuend, anything numpy understands.
+        j: index of the subtrahend.
+    """
+    low, high = limits(z)
+    d = p[i] - p[j]
+    below = d - np.hypot(p[i] - low[i], high[j] - p[j])
+    above = d + np.hypot(high[i] - p[i], p[j] - low[j])
+    return below, above
+
+
+def ratio(p: FloatArray, limits: Limits, z: float, i: Any, j: Any) -> tuple[FloatArray, FloatArray]:
+    """Limits of pᵢ ÷ pⱼ at quantile z (Donner & Zou 2012); the upper one is inf where pⱼ may be 0."""
+    low, high = limits(z)
+    pi, pj = p[i], p[j]
+    li, ui, lj, uj = low[i], high[i], low[j], high[j]
+    b = pi * pj
+    a, c = uj * (2 * pj - uj), li * (2 * pi - li)
+    a2, c2 = lj * (2 * pj - lj), ui * (2 * pi - ui)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        bottom = b + np.sqrt(np.maximum(b * b - a * c, 0.0))
+        below = np.where(bottom > 0, c / bottom, 0.0)
+        above = np.where(a2 > 0, (b + np.sqrt(np.maximum(b * b - a2 * c2, 0.0))) / a2, np.inf)
+    return below, above
+
+
+def gap(p: FloatArray, limits: Limits, confidence: float, joint: int = 1) -> Interval:
+    """Limits of max − min over groups; the lower one is 0 where equality of all groups cannot be rejected.
+
+    Args:
+        p: (g,) values, at least two, none of them nan.
+        limits: their limits function.
+        confidence: of the interval.
+        joint: how many gaps are judged together (2 for equalized odds); only the lower limit pays for it.
+    """
+    i, j = _pairs(len(p))
+    lower, _ = difference(p, limits, studentized_range(len(p), confidence ** (1 / joint)), i, j)
+    _, upper = difference(p, limits, quantile(confidence), i, j)
+    return Interval(max(0.0, float(lower.max())), min(1.0, float(upper.max())))
+
+
+def min_max_ratio(p: FloatArray, limits: Limits, confidence: float) -> Interval:
+    """Limits of min ÷ max over groups; the upper one is 1 where equality of all groups cannot be rejected."""
+    i, j = _pairs(len(p))
+    lower, _ = ratio(p, limits, quantile(confidence), i, j)
+    _, upper = ratio(p, limits, studentized_range(len(p), confidence), i, j)
+    return Interval(max(0.0, float(lower.min())), min(1.0, float(upper.min())))
+
+
+def reference_maximum(p: FloatArray, limits: Limits, confidence: float, reference: int) -> Interval:
+    """Limits of the largest |p_g − p_reference|: family-wise below, unadjusted above."""
+    others = np.flatnonzero(np.arange(len(p)) != reference)
+    low_s, high_s = difference(p, limits, sidak(len(others), confidence), others, reference)
+    low_z, high_z = difference(p, limits, quantile(confidence), others, reference)
+    lower = float(np.maximum(low_s, -high_s).max())
+    return Interval(max(0.0, lower), min(1.0, float(np.maximum(high_z, -low_z).max())))
+
+
+def spread(p: FloatArray, variance: FloatArray, half_width: float, confidence: float) -> Interval:
+    """Limits of the population standard deviation over groups.
+
+    Args:
+        p: (g,) values.
+        variance: (g,) sampling variance of each value, from smoothed counts.
+        half_width: the largest one-sided half width of a group's own interval, for the upper limit.
+        confidence: of the interval.
+    """
+    g, v = len(p), variance
+    s = float(((p - p.mean()) ** 2).sum())
+    t1 = (1 - 1 / g) * float(v.sum())
+    t2 = (1 - 2 / g) * float((v**2).sum()) + float(v.sum()) ** 2 / g**2
+    a = t2 / t1
+    if s > 0:
+        a = max(a, float(((p - p.mean()) ** 2 * v).sum()) / s)
+    nu, tail, x = t1 / a, 0.5 + confidence / 2, s / a
+    nc = 0.0
+    if chndtr(x, nu, 0.0) > tail:
+        low, high = 0.0, 1.0
+        while chndtr(x, nu, high) > tail:
+            high *= 2
+        for _ in range(100):
+            nc = (low + high) / 2
+            low, high = (nc, high) if chndtr(x, nu, nc) > tail else (low, nc)
+    return Interval(float(np.sqrt(a * nc / g)), min(0.5, float(np.sqrt(s / g)) + half_width / float(np.sqrt(g))))
+
+
+def _pairs(g: int) -> tuple[IntArray, IntArray]:
+    i, j = np.nonzero(~np.eye(g, dtype=np.bool_))
+    return i, j

@@ -1,0 +1,249 @@
+"""Audit: a table of predictions in, everything that can be said about its groups out. Torch is never needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from fairaudit.config import AuditSettings
+from fairaudit.errors import PredictionsError, UnknownNameError, UsageError
+from fairaudit.metrics.counts import confusion
+from fairaudit.metrics.disparity import Comparison
+from fairaudit.metrics.gate import Grouping, find_grouping, judge, overall_verdict
+from fairaudit.metrics.groups import Groups, cross
+from fairaudit.metrics.measure import Table
+from fairaudit.metrics.rules import Rule, parse_rule
+from fairaudit.metrics.subset import Subset, parse_subset
+from fairaudit.metrics.summary import summarise, summarise_all
+from fairaudit.predictions import MISSING, Column, IntArray, Predictions, Task
+from fairaudit.results import AuditResult, Group, GroupingResult
+
+LARGEST, NAMED = "largest", "named"
+
+
+def audit(
+    predictions: Predictions,
+    settings: AuditSettings,
+    *,
+    card_privileged: Mapping[str, str] | None = None,
+    notes: Sequence[str] = (),
+) -> AuditResult:
+    """Audit predictions.
+
+    Args:
+        predictions: what was predicted, and to which groups each image belongs.
+        settings: what is compared with what.
+        card_privileged: reference level per attribute where the user named none.
+        notes: sentences to pass on to the reader.
+
+    Raises:
+        UsageError: an attribute, level, class, metric or rule does not exist or makes no sense.
+        PredictionsError: no row is left to audit.
+    """
+    rules = [parse_rule(text) for text in settings.rules]
+    told = list(notes)
+    predictions = _restrict(predictions, settings.where, told)
+    name, task = _target(predictions, settings.target)
+    positive = None if settings.positive is None else _index("class", settings.positive, task.classes)
+    labelled = task.y_true != MISSING
+    if not labelled.any():
+        raise PredictionsError(f"no row has a label for {name!r}; there is nothing to audit")
+    if not labelled.all():
+        told.append(f"{int((~labelled).sum())} images without a label for {name} are left out")
+    columns = predictions.columns()
+    asked = _groupings(settings.by, rules, columns, predictions)
+    named = [_spelled(levels, columns) for levels in settings.privileged]
+    _check_used(named, asked)
+
+    def table(counts: IntArray) -> Table:
+        return Table(counts, task.classes, positive, settings.bootstrap, settings.seed)
+
+    groupings: list[Grouping] = []
+    summaries: list[GroupingResult] = []
+    for by in asked:
+        groups = cross(columns, by)
+        counts = confusion(task.y_true, task.y_pred, groups.ids, len(groups), len(task.classes))
+        reference, how = _privileged(groups, counts, named, card_privileged or {})
+        comparison = Comparison(settings.confidence, reference, settings.min_support)
+        cells = tuple(groups.as_mapping(i) for i in range(len(groups)))
+        grouping = Grouping(by, cells, table(counts), comparison)
+        missing = int(((groups.ids == MISSING) & labelled).sum())
+        groupings.append(grouping)
+        summaries.append(summarise(grouping, how, missing))
+        told += _remarks(grouping, missing)
+    whole = table(confusion(task.y_true, task.y_pred, np.zeros_like(task.y_true), 1, len(task.classes)))
+    overall = summarise_all(whole, settings.confidence)
+    told += _suspicions(whole)
+    judged = tuple(judge(rule, find_grouping(rule, groupings)) for rule in rules)
+    record = {
+        "target": name,
+        "classes": list(task.classes),
+        "positive": None if positive is None else task.classes[positive],
+        "where": settings.where,
+        "confidence": settings.confidence,
+        "min_support": settings.min_support,
+        "bootstrap": settings.bootstrap,
+        "seed": settings.seed,
+    }
+    return AuditResult(
+        settings=record,
+        overall=overall,
+        groupings=tuple(summaries),
+        rules=judged,
+        verdict=overall_verdict(r.verdict for r in judged),
+        notes=tuple(dict.fromkeys(told)),
+    )
+
+
+def stored_groupings(
+    result: AuditResult, confidence: float | None = None, min_support: int | None = None
+) -> list[Grouping]:
+    """The groupings of a stored audit, rebuilt from its counts, so that new rules can be judged.
+
+    Args:
+        result: the audit.
+        confidence: overrides the audit's own.
+        min_support: overrides the audit's own.
+    """
+    s = result.settings
+    classes = tuple(s["classes"])
+    positive = None if s["positive"] is None else classes.index(s["positive"])
+    rebuilt = []
+    for g in result.groupings:
+        cells: tuple[Group, ...] = tuple(dict(group.group) for group in g.groups)
+        counts = np.array(g.counts, dtype=np.int64).reshape(len(cells), len(classes), len(classes))
+        reference = None if g.privileged is None else cells.index(dict(g.privileged))
+        rebuilt.append(
+            Grouping(
+                g.by,
+                cells,
+                Table(counts, classes, positive, int(s["bootstrap"]), int(s["seed"])),
+                Comparison(confidence or s["confidence"], reference, min_support or s["min_support"]),
+            )
+        )
+    return rebuilt
+
+
+def _restrict(predictions: Predictions, where: str | None, told: list[str]) -> Predictions:
+    if where is None:
+        return predictions
+    subset = parse_subset(where)
+    keep = subset.rows(predictions.columns(), predictions.numeric)
+    if not keep.any():
+        raise PredictionsError(f"no images are left after --where {where!r}; all {len(predictions)} were ruled out")
+    told.append(f"restricted to {int(keep.sum())} images by --where {where}")
+    kept = predictions.take(keep)
+    return replace(kept, attributes={name: _narrow(name, c, subset) for name, c in kept.attributes.items()})
+
+
+def _narrow(name: str, column: Column, subset: Subset) -> Column:
+    """Of an attribute that the expression is about, only levels that are left are expected; others keep all of theirs."""
+    if name.casefold() not in {n.casefold() for n in subset.names}:
+        return column
+    stay = [i for i in range(len(column.levels)) if (column.codes == i).any()]
+    renumber = np.full(len(column.levels) + 1, MISSING, dtype=np.int64)
+    renumber[stay] = np.arange(len(stay))
+    return Column(renumber[column.codes], tuple(column.levels[i] for i in stay))
+
+
+def _target(predictions: Predictions, name: str | None) -> tuple[str, Task]:
+    tasks = predictions.tasks
+    if name is None:
+        if len(tasks) != 1:
+            raise UsageError(f"the predictions have {len(tasks)} targets ({', '.join(tasks)}); name one with --target")
+        return next(iter(tasks.items()))
+    return (found := _match("target", name, tasks)), tasks[found]
+
+
+def _match(what: str, name: str, known: Iterable[str]) -> str:
+    choices = list(known)
+    folded = {c.casefold(): c for c in choices}
+    if name in choices:
+        return name
+    if name.strip().casefold() not in folded:
+        raise UnknownNameError(what, name, choices)
+    return folded[name.strip().casefold()]
+
+
+def _index(what: str, name: str, known: Sequence[str]) -> int:
+    return list(known).index(_match(what, name, known))
+
+
+def _groupings(
+    by: Iterable[Sequence[str]], rules: Iterable[Rule], columns: Mapping[str, Column], predictions: Predictions
+) -> list[tuple[str, ...]]:
+    asked: list[tuple[str, ...]] = []
+    for wanted in [*by, *(rule.by for rule in rules)]:
+        for name in wanted:
+            if name not in columns and name in predictions.numeric:
+                raise UsageError(f"{name} is numeric and makes no groups; use a column of levels ({', '.join(columns)})")
+        spelled = tuple(_match("attribute", name, columns) for name in wanted)
+        if len(set(spelled)) != len(spelled):
+            raise UsageError(f"--by {','.join(wanted)} names an attribute twice")
+        if all(sorted(spelled) != sorted(known) for known in asked):
+            asked.append(spelled)
+    if not asked:
+        raise UsageError(f"name at least one grouping with --by; the table has {', '.join(columns)}")
+    return asked
+
+
+def _spelled(levels: Mapping[str, str], columns: Mapping[str, Column]) -> dict[str, str]:
+    spelled = {}
+    for attribute, level in levels.items():
+        name = _match("attribute in --privileged:", attribute, columns)
+        spelled[name] = _match(f"level of {name!r} in --privileged:", level, columns[name].levels)
+    return spelled
+
+
+def _check_used(named: Iterable[Mapping[str, str]], asked: Iterable[tuple[str, ...]]) -> None:
+    known = list(asked)
+    for levels in named:
+        if not any(set(levels) <= set(by) for by in known):
+            text = ",".join(f"{k}={v}" for k, v in levels.items())
+            raise UsageError(f"--privileged {text} fits no grouping; the groupings are {'; '.join(map(','.join, known))}")
+
+
+def _privileged(
+    groups: Groups, counts: IntArray, named: Iterable[Mapping[str, str]], card: Mapping[str, str]
+) -> tuple[int | None, str]:
+    """The reference cell: what was named most specifically, completed by the largest cell that fits."""
+    n = counts.sum((-2, -1))
+    fitting = [levels for levels in named if set(levels) <= set(groups.by)]
+    most = max((len(levels) for levels in fitting), default=0)
+    wanted: dict[str, str] = {}
+    for levels in (f for f in fitting if len(f) == most):
+        if any(wanted.get(k, v) != v for k, v in levels.items()):
+            raise UsageError(f"--privileged names several groups of {','.join(groups.by)}; name one")
+        wanted |= levels
+    if not wanted:
+        every = [groups.as_mapping(i) for i in range(len(groups))]
+        wanted = {k: v for k, v in card.items() if any(cell.get(k) == v for cell in every)}
+    fit = [i for i in range(len(groups)) if all(groups.as_mapping(i)[k] == v for k, v in wanted.items())]
+    if not fit or (not wanted and n.max(initial=0) == 0):
+        return None, LARGEST
+    return max(fit, key=lambda i: (n[i], -i)), NAMED if set(wanted) == set(groups.by) else LARGEST
+
+
+def _remarks(grouping: Grouping, missing: int) -> list[str]:
+    by = ",".join(grouping.by)
+    told = []
+    if missing:
+        told.append(f"{missing} images whose {by} is not known are left out of that grouping")
+    absent = [" ".join(g.values()) for g, n in zip(grouping.groups, grouping.table.n, strict=True) if n == 0]
+    if absent:
+        more = f" and {len(absent) - 6} more" if len(absent) > 6 else ""
+        told.append(f"no images of {', '.join(absent[:6])}{more} (by {by}): expected, and absent")
+    return told
+
+
+def _suspicions(whole: Table) -> list[str]:
+    """Signs that the model was read wrongly: one class only, or far more wrong than chance."""
+    counts, n, k = whole.counts[0], int(whole.n[0]), len(whole.classes)
+    predicted = np.flatnonzero(counts.sum(0))
+    if n >= 20 and len(predicted) == 1 and np.count_nonzero(counts.sum(1)) > 1:
+        return [f"every prediction is {whole.classes[int(predicted[0])]!r}: check preprocessing, weights and classes"]
+    if n >= 20 and np.trace(counts) / n < 0.5 / k and k > 1:
+        return [f"accuracy {np.trace(counts) / n:.3f} is far below chance: the classes may be listed in a wrong order"]
+    return []
