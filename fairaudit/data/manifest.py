@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -180,14 +180,16 @@ class Manifest:
             return self
         known = sorted(self.frame["split"].unique())
         if split not in known:
-            raise DataError(f"there is no split {split!r}{suggest(split, [*known, 'all'])}")
+            hint = "; the images here are not split" if known == ["all"] else suggest(split, [*known, "all"])
+            raise DataError(f"there is no split {split!r}{hint}")
         return self.take((self.frame["split"] == split).to_numpy())
 
 
 def leaves_root(row: str) -> bool:
     """Whether a path is absolute, climbs above its start, or cannot be a path at all."""
-    path = PurePosixPath(row.replace("\\", "/"))
-    return path.is_absolute() or ".." in path.parts or not path.parts or "\0" in row or (len(row) > 1 and row[1] == ":")
+    # plain string work: a path object per row would take a second on 200,000 rows
+    parts = row.replace("\\", "/").split("/")
+    return parts[0] == "" or ".." in parts or set(parts) <= {"", "."} or "\0" in row or row[1:2] == ":"
 
 
 def match_level(name: str, levels: Sequence[str], aliases: Mapping[str, str], column: str) -> str:
