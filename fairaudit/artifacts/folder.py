@@ -1,0 +1,169 @@
+"""Files and run folders that appear whole or not at all.
+
+Everything is written beside its destination under a temporary name and then renamed, so that a full disk, an error or
+Ctrl-C leaves what was there before.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from fairaudit.errors import OutputError
+
+MARKS = ("run.json", "audit.json", "predictions.parquet")
+"""Any of these in a folder makes it a run folder, which a later run may replace."""
+
+
+def write_whole(path: Path, content: bytes | str) -> None:
+    """Write one file, whole or not at all; missing parent folders are made. Text is UTF-8.
+
+    Args:
+        path: the file; an existing one is replaced. A device or pipe is written to as it is.
+        content: bytes, or text.
+
+    Raises:
+        OutputError: it could not be written; an existing file is untouched.
+    """
+    data = content.encode("utf-8") if isinstance(content, str) else content
+    try:
+        if path.is_dir():
+            raise OutputError(f"{path} is a folder, but a file must be written there; choose another name")
+        if path.exists() and not path.is_file():
+            path.write_bytes(data)
+            return
+        target = path.resolve()
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
+    except OSError as error:
+        raise unwritable(path, error) from error
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(target)
+    except OSError as error:
+        raise unwritable(path, error) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_run(out: Path, contents: Mapping[str, Callable[[Path], None]]) -> None:
+    """Write a run folder, whole or not at all; an existing run folder is replaced whole.
+
+    Args:
+        out: the folder. It may be new, empty, or a run folder (one of ``MARKS`` lies in it).
+        contents: name within the folder → what writes it, given the path to write to. Called in order.
+
+    Raises:
+        OutputError: it could not be written, or ``out`` holds something else; what was there is untouched.
+    """
+    check_replaceable(out)
+    target = out.resolve()
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
+    except OSError as error:
+        raise unwritable(out, error) from error
+    try:
+        temporary.chmod(0o777 & ~_umask())
+        for name, write in contents.items():
+            (temporary / name).parent.mkdir(parents=True, exist_ok=True)
+            write(temporary / name)
+        _swap(temporary, target)
+    except OSError as error:
+        raise unwritable(out, error) from error
+    except OutputError as error:
+        # Raised by a writer, so it names the temporary path, which nobody asked for.
+        if isinstance(error.__cause__, OSError):
+            raise unwritable(out, error.__cause__) from error
+        raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def check_replaceable(out: Path) -> None:
+    """Refuse a destination that must not be replaced; called before a long run as well as after it.
+
+    Args:
+        out: the run folder to be written.
+
+    Raises:
+        OutputError: ``out`` is a file, the working folder or one above it, or a folder that is not a run's.
+    """
+    try:
+        if not out.exists():
+            if out.is_symlink():
+                raise OutputError(f"{out} is a link that leads nowhere; choose another folder for --out")
+            _check_parent(out)
+            return
+        if not out.is_dir():
+            raise OutputError(f"{out} is a file, but a run is a folder; choose another name for --out")
+        target = out.resolve()
+        if Path.cwd().is_relative_to(target):
+            raise OutputError(f"{out} holds the working folder, which a run would replace whole; name a folder inside it")
+        held = sorted(entry.name for entry in target.iterdir())
+    except OSError as error:
+        raise unwritable(out, error) from error
+    if held and not set(MARKS) & set(held):
+        shown = ", ".join(held[:3]) + (f" and {len(held) - 3} more" if len(held) > 3 else "")
+        raise OutputError(
+            f"{out} is not a run folder (it holds {shown}), and a run replaces its folder whole; "
+            "choose another folder for --out, or empty this one"
+        )
+
+
+def _check_parent(out: Path) -> None:
+    parent = next(folder for folder in out.resolve().parents if folder.exists())
+    if not parent.is_dir():
+        raise unwritable(out, NotADirectoryError(errno.ENOTDIR, ""))
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise unwritable(out, PermissionError(errno.EACCES, ""))
+
+
+def unwritable(path: Path, error: OSError) -> OutputError:
+    """The sentence for a path that could not be written.
+
+    Args:
+        path: as the user named it.
+        error: what the system said.
+    """
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return OutputError(f"{path} could not be written: the disk is full; free some space or write elsewhere")
+    if error.errno == errno.EROFS:
+        return OutputError(f"{path} could not be written: the disk is read-only; write elsewhere")
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return OutputError(f"{path} could not be written: permission denied; write elsewhere or change its permissions")
+    if error.errno in (errno.ENOTDIR, errno.EEXIST):
+        return OutputError(f"{path} could not be written: a part of the path is a file, not a folder")
+    return OutputError(f"{path} could not be written: {error.strerror or error}")
+
+
+def _swap(new: Path, target: Path) -> None:
+    if not target.exists():
+        new.rename(target)
+        return
+    old = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".old", dir=target.parent))
+    try:
+        target.rename(old / target.name)
+        new.rename(target)
+    except BaseException:
+        if (old / target.name).exists():
+            (old / target.name).rename(target)
+        old.rmdir()
+        raise
+    # The run is complete; what cannot be removed of the old one must not turn it into a failure.
+    with contextlib.suppress(OSError):
+        shutil.rmtree(old)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,102 @@
+"""The published layout of ``audit.json``: what is validated when one is read, and its JSON Schema."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from fairaudit.results import SCHEMA_VERSION
+
+Count = Annotated[int, Field(ge=0)]
+GroupRecord = Annotated[dict[str, str] | None, Field(description="attribute → level; null for all groups together")]
+Judged = Literal["pass", "fail", "inconclusive"]
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class EstimateRecord(_Record):
+    """A number with its interval; null and a reason where it is undefined, or infinite (``infinite: …``)."""
+
+    value: float | None
+    ci_low: float | None = Field(description="null beside a finite ci_high: unbounded below")
+    ci_high: float | None = Field(description="null beside a finite ci_low: unbounded above")
+    support: Count = Field(description="the denominator behind the value, in images")
+    reason: str | None
+
+
+class DisparityRecord(EstimateRecord):
+    """One contrast between groups."""
+
+    metric: str
+    kind: Literal["difference", "shortfall", "ratio", "gap", "spread", "worst_group"] | None = Field(
+        description="null where the metric is a disparity itself"
+    )
+    group: GroupRecord
+
+
+class OverallRecord(_Record):
+    """All images together."""
+
+    n: Count
+    metrics: dict[str, EstimateRecord]
+
+
+class GroupResultRecord(_Record):
+    """One group; n is 0 where it was expected and is absent."""
+
+    group: dict[str, str]
+    n: Count
+    metrics: dict[str, EstimateRecord]
+
+
+class GroupingRecord(_Record):
+    """One grouping: its groups in declared order, and every metric × kind between them."""
+
+    by: Annotated[list[str], Field(min_length=1, description="the crossed attributes, in command order")]
+    privileged: GroupRecord
+    privileged_is: Literal["named", "largest"]
+    missing: Count = Field(description="images left out because an attribute is not known for them")
+    counts: list[list[list[Count]]] = Field(description="[group][true class][predicted class]; audits merge by adding")
+    groups: list[GroupResultRecord]
+    disparities: list[DisparityRecord]
+
+
+class OutcomeRecord(_Record):
+    """One contrast of a rule."""
+
+    metric: str
+    group: GroupRecord
+    value: float | None
+    ci_low: float | None
+    ci_high: float | None
+    verdict: Judged
+    reason: str | None
+
+
+class RuleRecord(_Record):
+    """A rule, its verdict and every contrast behind it."""
+
+    rule: str
+    verdict: Judged
+    outcomes: list[OutcomeRecord]
+
+
+class AuditRecord(_Record):
+    """What an audit found: the same input, settings and seed give the same file, byte for byte."""
+
+    schema_version: Annotated[int, Field(ge=SCHEMA_VERSION, le=SCHEMA_VERSION)]
+    settings: dict[str, JsonValue]
+    overall: OverallRecord
+    groupings: list[GroupingRecord]
+    rules: list[RuleRecord]
+    verdict: Literal["pass", "fail", "inconclusive", "none"]
+    notes: list[str]
+
+
+def audit_schema() -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of ``audit.json``."""
+    schema = AuditRecord.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "fairaudit audit"}

@@ -1,0 +1,59 @@
+"""One long table, a row for every number, for spreadsheets and data frames."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterator
+
+from fairaudit.results import AuditResult, Estimate, Group
+
+HEADER = ("by", "group", "n", "metric", "kind", "value", "ci_low", "ci_high", "support", "reason")
+"""``by`` is empty for all images together; ``kind`` is ``value`` for a group's own number."""
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+def render(result: AuditResult) -> str:
+    """Write every metric of every group, and every disparity, as a table with the columns of ``HEADER``.
+
+    A disparity that is defined by its own name has the kind ``disparity``. Undefined values are empty, infinite ones
+    ``inf``. A text that a spreadsheet would take for a formula gets an apostrophe in front.
+
+    Args:
+        result: the audit.
+    """
+    stream = io.StringIO(newline="")
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(HEADER)
+    writer.writerows([_guarded(cell) for cell in row] for row in _rows(result))
+    return stream.getvalue()
+
+
+def _rows(result: AuditResult) -> Iterator[list[str | float]]:
+    for metric, estimate in result.overall.metrics.items():
+        yield ["", "", result.overall.n, metric, "value", *_numbers(estimate)]
+    for grouping in result.groupings:
+        by = ",".join(grouping.by)
+        sizes = {_spelt(group.group): group.n for group in grouping.groups}
+        for group in grouping.groups:
+            for metric, estimate in group.metrics.items():
+                yield [by, _spelt(group.group), group.n, metric, "value", *_numbers(estimate)]
+        for one in grouping.disparities:
+            name = _spelt(one.group)
+            yield [by, name, sizes.get(name, ""), one.metric, one.kind or "disparity", *_numbers(one.estimate)]
+
+
+def _numbers(estimate: Estimate) -> list[str | float]:
+    numbers = (estimate.value, estimate.ci_low, estimate.ci_high)
+    return [*("" if math.isnan(x) else float(f"{x:.10g}") for x in numbers), estimate.support, estimate.reason or ""]
+
+
+def _spelt(group: Group | None) -> str:
+    """A group as the command line spells it, ``race=Black,gender=Female``."""
+    return "" if group is None else ",".join(f"{attribute}={level}" for attribute, level in group.items())
+
+
+def _guarded(cell: str | float) -> str | float:
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell

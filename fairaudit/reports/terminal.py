@@ -1,0 +1,252 @@
+"""Tables for a terminal, worst first, readable at 80 columns and without colour."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console, RenderableType
+from rich.padding import Padding
+from rich.table import Column, Table
+from rich.text import Text
+
+from fairaudit.reports import _wording as words
+from fairaudit.reports._layout import TextColumn, broken, tables
+from fairaudit.reports._rules import SEVERITY, deciding, group_key, ruled, ruled_metrics
+from fairaudit.reports._selection import chosen_metrics, contrasts, named, often_defined, over_groups, worst_first
+from fairaudit.results import AuditResult, Estimate, GroupingResult, GroupResult, RuleResult, Verdict
+
+STYLES = {Verdict.FAIL: "bold red", Verdict.INCONCLUSIVE: "bold yellow", Verdict.PASS: "green", Verdict.NONE: ""}
+SMALL = "†"
+_SAYS = {Verdict.FAIL: "broken", Verdict.INCONCLUSIVE: "cannot be decided", Verdict.PASS: "held"}
+
+
+def render(
+    result: AuditResult, *, width: int = 80, color: bool = False, metrics: tuple[str, ...] = (), rows: int = 8
+) -> str:
+    """Write an audit for a terminal.
+
+    Args:
+        result: the audit.
+        width: columns of the terminal; tables are split, never cut.
+        color: whether to colour what is also marked by a sign and a word.
+        metrics: metrics to show per group; empty shows accuracy, what rules are about, and the usual ones.
+        rows: how many of the largest differences are listed per grouping; those that break a rule are always listed.
+
+    Raises:
+        UnknownNameError: the audit has no such metric.
+    """
+    page = _Page(result, max(40, width), chosen_metrics(result, metrics), rows, bool(metrics))
+    stream = io.StringIO()
+    console = Console(
+        file=stream,
+        width=page.width,
+        force_terminal=color,
+        color_system="standard" if color else None,
+        no_color=not color,
+        markup=False,
+        highlight=False,
+        emoji=False,
+        legacy_windows=False,
+        _environ={},
+    )
+    for part in page.parts():
+        console.print(part, soft_wrap=False)
+    return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()).strip("\n") + "\n"
+
+
+class _Page:
+    def __init__(self, result: AuditResult, width: int, metrics: Sequence[str], rows: int, asked: bool) -> None:
+        self.result, self.width, self.metrics, self.rows = result, width, metrics, rows
+        self.asked = set(metrics) if asked else set()
+        self.floor = int(result.settings.get("min_support", 0))
+
+    def parts(self) -> Iterable[RenderableType]:
+        result = self.result
+        yield Text(f"Audit of {words.title(result)}", style="bold")
+        yield Text()
+        yield Text(f"{words.SYMBOLS[result.verdict]} {words.verdict_sentence(result)}", style=STYLES[result.verdict])
+        if result.rules:
+            yield Text()
+            yield from self.rules()
+        for grouping in result.groupings:
+            yield from self.grouping(grouping)
+        yield from self.foot()
+
+    def rules(self) -> Iterable[RenderableType]:
+        for rule in sorted(self.result.rules, key=lambda r: SEVERITY.index(r.verdict)):
+            mark = Text(f"{words.SYMBOLS[rule.verdict]} {rule.verdict.value}", style=STYLES[rule.verdict])
+            yield Padding(Text.assemble(mark, f": {words.clean(rule.rule)}"), (0, 0, 0, 2))
+            yield from (Padding(line, (0, 0, 0, 6)) for line in _why(rule))
+
+    def grouping(self, grouping: GroupingResult) -> Iterable[RenderableType]:
+        kept = self.asked | ruled_metrics(self.result, grouping.by)
+        metrics = [m for m in self.metrics if m in kept or often_defined(grouping, m)] or list(self.metrics)
+        groups = worst_first(grouping, metrics[0], self.floor)
+        listed = f"{words.count(len(groups), 'group')}, worst {words.clean(metrics[0])} first"
+        yield from self.heading(f"By {words.grouping_name(grouping.by)}: {listed}")
+        yield from self.group_tables(grouping, groups, metrics)
+        yield from self.differences(grouping, metrics)
+        yield from self.between(grouping, metrics)
+        yield from self.named(grouping)
+
+    def heading(self, text: str) -> Iterable[RenderableType]:
+        yield Text()
+        yield Text(text, style="bold")
+
+    def group_tables(
+        self, grouping: GroupingResult, groups: list[GroupResult], metrics: list[str]
+    ) -> Iterable[RenderableType]:
+        marks = ruled(self.result, grouping.by, "worst_group")
+        first = [Text(self.group_label(grouping, group)) for group in groups] + [Text("all images")]
+        sizes = [Text(f"{g.n:,}" if g.n else "absent") for g in groups] + [Text(f"{self.result.overall.n:,}")]
+        columns, notes = [], Footnotes(self.floor)
+        for metric in metrics:
+            cells = [notes.cell(group.metrics.get(metric), marks.get((metric, group_key(group.group)))) for group in groups]
+            cells.append(notes.cell(self.result.overall.metrics.get(metric)))
+            columns.append(TextColumn(broken(words.clean(metric), 20), cells))
+        leads = [TextColumn("group", first), TextColumn("n", sizes, right=True)]
+        yield from tables(leads, columns, self.width, last_apart=True)
+        yield from notes.lines()
+
+    def group_label(self, grouping: GroupingResult, group: GroupResult) -> str:
+        name = words.group_name(group.group)
+        same = grouping.privileged is not None and dict(group.group) == dict(grouping.privileged)
+        return f"{name} (reference)" if same else name
+
+    def differences(self, grouping: GroupingResult, metrics: list[str]) -> Iterable[RenderableType]:
+        found = contrasts(grouping, metrics, "difference", self.floor)
+        if grouping.privileged is None or not found:
+            return
+        marks = ruled(self.result, grouping.by, "difference", "shortfall")
+        verdicts = {id(d): marks.get((d.metric, group_key(d.group))) for d in found}
+        first = [d for d in found if (v := verdicts[id(d)]) is not None and v[0] is Verdict.FAIL]
+        shown = [*first, *(d for d in found if d not in first)][: max(self.rows, len(first))]
+        how = "" if grouping.privileged_is == "named" else " (the largest group)"
+        yield from self.heading(f"Largest differences from {words.group_name(grouping.privileged)}{how}")
+        notes = Footnotes(self.floor)
+        leads = [
+            TextColumn("group", [Text(words.group_name(d.group)) for d in shown]),
+            TextColumn("metric", [Text(broken(words.clean(d.metric), 18)) for d in shown]),
+        ]
+        columns = [
+            TextColumn("difference", [notes.cell(d.estimate, verdicts[id(d)], signed=True) for d in shown]),
+            TextColumn("support", [Text(f"{d.estimate.support:,}") for d in shown], right=True),
+        ]
+        yield from tables(leads, columns, self.width)
+        if len(found) > len(shown):
+            yield Padding(Text(f"and {len(found) - len(shown)} smaller ones", style="dim"), (0, 0, 0, 2))
+        yield from notes.lines()
+
+    def between(self, grouping: GroupingResult, metrics: list[str]) -> Iterable[RenderableType]:
+        rows: list[tuple[str, str, Text]] = []
+        notes = Footnotes(self.floor)
+        for metric in metrics:
+            own = list(over_groups(grouping, metric).items())
+            # A long name goes on beside the next kinds, which leaves no holes in the table.
+            name = broken(words.clean(metric), 18).split("\n", max(0, len(own) - 1)) + [""] * len(own)
+            for (kind, one), line in zip(own, name, strict=False):
+                verdict = ruled(self.result, grouping.by, kind).get((metric, group_key(one.group)))
+                label = kind.replace("_", " ") if one.group is None else f"worst: {words.group_name(one.group)}"
+                rows.append((line, label, notes.cell(one.estimate, verdict)))
+        if not rows:
+            return
+        yield from self.heading(f"Between the groups of {words.grouping_name(grouping.by)}")
+        leads = [
+            TextColumn("metric", [Text(row[0]) for row in rows]),
+            TextColumn("", [Text(row[1]) for row in rows]),
+        ]
+        yield from tables(leads, [TextColumn("value", [row[2] for row in rows])], self.width)
+        yield from notes.lines()
+
+    def named(self, grouping: GroupingResult) -> Iterable[RenderableType]:
+        marks = ruled(self.result, grouping.by, None)
+        found = named(grouping, {metric for metric, _ in marks})
+        if not found:
+            return
+        notes = Footnotes(self.floor)
+        of = ", each of its worst class" if "[" in found[0].metric else ""
+        yield from self.heading(f"Disparities with a name{of}")
+        cells = [notes.cell(d.estimate, marks.get((d.metric, group_key(d.group)))) for d in found]
+        names = [broken(words.clean(d.metric), 38) for d in found]
+        names = [n if d.group is None else f"{n}\n  {words.group_name(d.group)}" for n, d in zip(names, found, strict=True)]
+        leads = [TextColumn("metric", [Text(name) for name in names])]
+        yield from tables(leads, [TextColumn("value", cells)], self.width)
+        yield from notes.lines()
+
+    def foot(self) -> Iterable[RenderableType]:
+        hidden = len(self.result.overall.metrics) - len(self.metrics)
+        if self.result.notes:
+            yield from self.heading("Notes")
+            table = Table.grid(Column(no_wrap=True), Column(overflow="fold"))
+            for note in self.result.notes:
+                table.add_row("  · ", Text(words.clean(note)))
+            yield table
+        if hidden > 0:
+            yield Text()
+            yield Text(
+                f"{words.count(hidden, 'more metric')} per group and every disparity: --format csv or json",
+                style="dim",
+            )
+
+
+class Footnotes:
+    """Cells of one table, with what is too long for them written once below it."""
+
+    room = 24
+
+    def __init__(self, floor: int) -> None:
+        self.floor = floor
+        self.reasons: list[str] = []
+        self.small = False
+        self.verdicts: set[Verdict] = set()
+
+    def cell(self, value: Estimate | None, verdict: tuple[Verdict, str] | None = None, signed: bool = False) -> Text:
+        """An estimate with the mark of the rule on it, if there is one."""
+        if value is None:
+            return Text("–")
+        shown, style = words.estimate(value, signed), ""
+        if math.isnan(value.value):
+            style = "dim"
+            if len(shown) > self.room:
+                shown = f"undefined {self.number(shown)}"
+        else:
+            if value.support < self.floor:
+                self.small = True
+                shown += f" {SMALL}"
+            if value.reason is not None and not value.reason.startswith(("too small", "infinite")):
+                shown += f" {self.number(words.clean(value.reason))}"
+        if verdict is not None:
+            self.verdicts.add(verdict[0])
+            shown, style = f"{shown} {words.SYMBOLS[verdict[0]]}", STYLES[verdict[0]]
+        return Text(shown, style=style)
+
+    def number(self, reason: str) -> str:
+        """The number of a footnote."""
+        if reason not in self.reasons:
+            self.reasons.append(reason)
+        return f"({self.reasons.index(reason) + 1})"
+
+    def lines(self) -> Iterable[RenderableType]:
+        """What stands below the table."""
+        lines = [f"({i}) {reason}" for i, reason in enumerate(self.reasons, start=1)]
+        if self.small:
+            lines.append(f"{SMALL} fewer than {self.floor} images behind the number: shown, not judged")
+        told = [f"{words.SYMBOLS[v]} {_SAYS[v]}" for v in SEVERITY if v in self.verdicts]
+        if told:
+            lines.append("a rule on this number: " + ", ".join(told))
+        return [Padding(Text(line, style="dim"), (0, 0, 0, 2)) for line in lines]
+
+
+def _why(rule: RuleResult) -> Iterable[Text]:
+    parts = deciding(rule)
+    shown = parts[: 1 if rule.verdict is Verdict.PASS else 2]
+    for one in shown:
+        yield Text(words.outcome(one))
+    rest = len(parts) - len(shown)
+    if rest:
+        yield Text(f"and {words.count(rest, 'more contrast')}", style="dim")
+    unjudged = sum(one.verdict is Verdict.INCONCLUSIVE for one in rule.outcomes)
+    if rule.verdict is Verdict.FAIL and unjudged:
+        yield Text(f"{words.count(unjudged, 'contrast')} cannot be decided", style="dim")

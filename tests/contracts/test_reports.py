@@ -1,0 +1,146 @@
+"""Every report format, whoever adds one: it has a summary, copes with any audit, and never loads torch."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import math
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from fairaudit import plugins
+from fairaudit.artifacts.records import write_audit
+from fairaudit.results import (
+    AuditResult,
+    Disparity,
+    Estimate,
+    GroupingResult,
+    GroupResult,
+    Overall,
+    RuleOutcome,
+    RuleResult,
+    Verdict,
+)
+
+NAMES = plugins.names("reports")
+HOSTILE = (
+    "<script>alert(1)</script>",
+    "[red]x[/red]",
+    "\x1b[31mred",
+    "a|b`c`",
+    "=cmd()",
+    "\u202eevil",
+    "{{7*7}}",
+    "a\nb",
+    "",
+)
+NAN, INF = math.nan, math.inf
+
+
+def hostile_audit() -> AuditResult:
+    """Every name that a dataset could hold against us, and every value that is not a number."""
+    groups = [{h: h} for h in HOSTILE]
+    values = (
+        Estimate(0.5, 0.4, 0.6, 100),
+        Estimate(NAN, NAN, NAN, 0, f"undefined: 0 {HOSTILE[0]}"),
+        Estimate(INF, 2.0, INF, 5, f"infinite: {HOSTILE[0]}"),
+        Estimate(1.5, 0.5, INF, 30),
+        Estimate(0.5, NAN, NAN, 3, HOSTILE[3]),
+        Estimate(NAN, NAN, NAN, 0, "absent: no images"),
+    )
+    metrics = ["accuracy", *(f"true_positive_rate[{h}]" for h in HOSTILE)]
+
+    def one(i: int) -> dict[str, Estimate]:
+        return {m: values[(i + j) % len(values)] for j, m in enumerate(metrics)}
+
+    cells = tuple(GroupResult(group, 0 if i == 5 else 10 * i, one(i)) for i, group in enumerate(groups))
+    kinds = ("difference", "shortfall", "ratio", "gap", "spread", "worst_group", None)
+    disparities = tuple(
+        Disparity(m, kind, None if kind in ("gap", "spread") else groups[i % len(groups)], values[i % len(values)])
+        for i, (m, kind) in enumerate((m, kind) for m in metrics for kind in kinds)
+    )
+    rules = tuple(
+        RuleResult(
+            f"{h} gap by {h} <= 0.1",
+            verdict,
+            tuple(RuleOutcome(metrics[1], group, v.value, v.ci_low, v.ci_high, verdict, v.reason)
+                  for group, v in zip([None, *groups], values, strict=False)),
+        )
+        for h, verdict in zip(HOSTILE, [Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS] * 3, strict=True)
+    )  # fmt: skip
+    grouping = GroupingResult((HOSTILE[0],), groups[0], "largest", 1, (), cells, disparities)
+    settings = {
+        "target": HOSTILE[0],
+        "classes": list(HOSTILE),
+        "positive": HOSTILE[1],
+        "confidence": 0.95,
+        "min_support": 20,
+    }
+    return AuditResult(settings, Overall(100, one(0)), (grouping,), rules, Verdict.FAIL, HOSTILE)
+
+
+def bare_audit() -> AuditResult:
+    """An audit with nothing in it but a grouping that no image belongs to."""
+    absent = Estimate(NAN, NAN, NAN, 0, "absent: no images")
+    empty = GroupResult({"race": "A"}, 0, {"accuracy": absent})
+    grouping = GroupingResult(("race",), None, "largest", 4, (((0, 0), (0, 0)),), (empty,), ())
+    settings = {"target": "t", "classes": ["a", "b"], "positive": None, "confidence": 0.9, "min_support": 20}
+    return AuditResult(settings, Overall(0, {"accuracy": absent}), (grouping,))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_says_what_it_is_and_its_options_have_defaults(name: str) -> None:
+    summary = plugins.summary("reports", name)
+    assert summary.endswith(".")
+    assert len(summary) <= 100
+    render = plugins.load("reports", name).render
+    first, *others = inspect.signature(render, eval_str=True).parameters.values()
+    assert first.annotation is AuditResult
+    assert inspect.signature(render, eval_str=True).return_annotation is str
+    assert all(p.kind is inspect.Parameter.KEYWORD_ONLY and p.default is not inspect.Parameter.empty for p in others)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("audit", [hostile_audit(), bare_audit()], ids=["hostile", "bare"])
+def test_it_copes_with_any_audit_and_repeats_itself(name: str, audit: AuditResult) -> None:
+    render = plugins.load("reports", name).render
+    text = render(audit)
+    assert isinstance(text, str)
+    assert text.endswith("\n")
+    assert render(audit) == text
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_from_a_dataset_are_text_and_nothing_else(name: str) -> None:
+    text = plugins.load("reports", name).render(hostile_audit())
+    if name not in ("csv", "json"):  # read by programs, which need the names as they are
+        assert "\x1b" not in text
+        assert "\u202e" not in text
+        assert "[red]x" in text or "&#91;red&#93;x" in text or "&#91;red]x" in text
+    if name in ("html", "markdown", "model-card", "junit"):
+        assert "<script>alert" not in text
+    if name == "json":
+        assert "<script>" in json.loads(text)["settings"]["target"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_never_calls_a_model_fair_or_biased(name: str) -> None:
+    passing = replace(hostile_audit(), verdict=Verdict.PASS, rules=(RuleResult("x gap by y <= 0.05", Verdict.PASS, ()),))
+    words = plugins.load("reports", name).render(passing).lower().replace("fairaudit", "").split()
+    assert not {"fair", "unbiased", "debiased", "unfair"} & {word.strip(".,:;*()") for word in words}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_needs_neither_torch_nor_pandas(name: str, tmp_path: Path) -> None:
+    write_audit(bare_audit(), tmp_path / "audit.json")
+    code = (
+        "import sys; from pathlib import Path; from fairaudit.workflows.report import report\n"
+        f"assert report(Path({str(tmp_path)!r}), {name!r})\n"
+        "print([m for m in ('torch', 'torchvision', 'timm', 'pandas') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
