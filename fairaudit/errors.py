@@ -11,6 +11,7 @@
     ├── CheckpointError           a checkpoint: unreadable, wrong keys, wrong class count
     │   ├── UnsafeCheckpointError loading it would run code that it carries
     │   └── ArchitectureError     the network is unknown or cannot be told from others
+    ├── TrainingError             a training run that cannot start or go on
     ├── PredictionsError          a predictions table
     ├── ArtifactError             an audit or run folder that cannot be read
     └── OutputError               a result that could not be written
@@ -70,6 +71,10 @@ class UnsafeCheckpointError(CheckpointError):
 
 class ArchitectureError(CheckpointError):
     """A network that is unknown or cannot be told from others."""
+
+
+class TrainingError(FairauditError):
+    """A training run that cannot start or go on."""
 
 
 class PredictionsError(FairauditError):

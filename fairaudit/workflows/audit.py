@@ -58,7 +58,7 @@ def audit(
     _check_used(named, asked)
 
     def table(counts: IntArray) -> Table:
-        return Table(counts, task.classes, positive, settings.bootstrap, settings.seed)
+        return Table(counts, task.classes, positive)
 
     groupings: list[Grouping] = []
     summaries: list[GroupingResult] = []
@@ -73,6 +73,11 @@ def audit(
         groupings.append(grouping)
         summaries.append(summarise(grouping, how, missing))
         told += _remarks(grouping, missing)
+        if name in by:
+            told.append(
+                f"{','.join(by)} includes the target: selection rates differ between its groups by design, and rates of one "
+                "class are undefined in groups of another; read accuracy there"
+            )
     whole = table(confusion(task.y_true, task.y_pred, np.zeros_like(task.y_true), 1, len(task.classes)))
     overall = summarise_all(whole, settings.confidence)
     told += _suspicions(whole)
@@ -119,7 +124,7 @@ def stored_groupings(
             Grouping(
                 g.by,
                 cells,
-                Table(counts, classes, positive, int(s["bootstrap"]), int(s["seed"])),
+                Table(counts, classes, positive),
                 Comparison(confidence or s["confidence"], reference, min_support or s["min_support"]),
             )
         )
@@ -135,12 +140,18 @@ def _restrict(predictions: Predictions, where: str | None, told: list[str]) -> P
         raise PredictionsError(f"no images are left after --where {where!r}; all {len(predictions)} were ruled out")
     told.append(f"restricted to {int(keep.sum())} images by --where {where}")
     kept = predictions.take(keep)
-    return replace(kept, attributes={name: _narrow(name, c, subset) for name, c in kept.attributes.items()})
+    # A task's label may define groups as well: narrowed, it stands among the attributes; the task keeps all its classes.
+    labels = {name: column for name, column in kept.columns().items() if name in kept.attributes or _about(subset, name)}
+    return replace(kept, attributes={name: _narrow(name, column, subset) for name, column in labels.items()})
+
+
+def _about(subset: Subset, name: str) -> bool:
+    return name.casefold() in {n.casefold() for n in subset.names}
 
 
 def _narrow(name: str, column: Column, subset: Subset) -> Column:
     """Of an attribute that the expression is about, only levels that are left are expected; others keep all of theirs."""
-    if name.casefold() not in {n.casefold() for n in subset.names}:
+    if not _about(subset, name):
         return column
     stay = [i for i in range(len(column.levels)) if (column.codes == i).any()]
     renumber = np.full(len(column.levels) + 1, MISSING, dtype=np.int64)
@@ -176,6 +187,8 @@ def _groupings(
 ) -> list[tuple[str, ...]]:
     asked: list[tuple[str, ...]] = []
     for wanted in [*by, *(rule.by for rule in rules)]:
+        if not wanted:
+            raise UsageError(f"a grouping needs at least one attribute; the table has {', '.join(columns)}")
         for name in wanted:
             if name not in columns and name in predictions.numeric:
                 raise UsageError(f"{name} is numeric and makes no groups; use a column of levels ({', '.join(columns)})")

@@ -1,0 +1,134 @@
+"""The command line as a whole: which commands there are, and how every ending becomes an exit code."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from fairaudit import __version__
+from fairaudit.cli.audit import audit
+from fairaudit.cli.data import data
+from fairaudit.cli.demo import demo
+from fairaudit.cli.evaluate import evaluate
+from fairaudit.cli.gate import gate
+from fairaudit.cli.list import list_
+from fairaudit.cli.report import report
+from fairaudit.cli.streams import patient_streams, say
+from fairaudit.errors import FairauditError
+
+INTERNAL_ERROR, INTERRUPTED, TERMINATED = 70, 130, 143
+# What every misuse of the command line is. Typer has its own copy of Click or depends on it, as its version has it, and
+# exports only this descendant.
+_USAGE: type[Exception] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "UsageError")
+
+app = typer.Typer(
+    name="fairaudit",
+    help="Audit image classifiers for bias: group metrics, disparities with intervals, verdicts for CI.\n\n"
+    "Exit codes: 0 pass, 1 a rule failed, 2 the command could not run, 3 inconclusive, 70 a fault of fairaudit.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived."""
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"fairaudit {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+app.command("evaluate")(evaluate)
+app.command("audit")(audit)
+app.command("gate")(gate)
+app.command("report")(report)
+app.command("list")(list_)
+app.add_typer(data, name="data")
+app.command("demo")(demo)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: the words after ``fairaudit``; None takes the process's own.
+
+    Returns:
+        The exit code: 0 pass, 1 a rule failed, 2 usage or input error, 3 inconclusive, 70 internal error, 130 and 143
+        for SIGINT and SIGTERM.
+    """
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    with patient_streams(), _sigterm_raises():
+        try:
+            code = int(typer.main.get_command(app).main(args=words, prog_name="fairaudit", standalone_mode=False) or 0)
+            sys.stdout.flush()
+        except _USAGE as error:
+            return _misused(error)
+        except FairauditError as error:
+            say(f"fairaudit: {error}")
+            return error.exit_code
+        except (KeyboardInterrupt, typer.Abort):
+            code = INTERRUPTED
+        except Terminated:
+            say("fairaudit: terminated")
+            return TERMINATED
+        except Exception as error:
+            return _internal(error)
+        if code == INTERRUPTED:  # Typer turns Ctrl-C into this code itself, without a word
+            say("fairaudit: interrupted")
+        return code
+
+
+def _misused(error: Exception) -> int:
+    """Words that are no command line of ours, in the voice of every other error."""
+    text = " ".join(str(getattr(error, "format_message", error.__str__)()).split())
+    if type(error).__name__ != "NoArgsIsHelpError":  # where the help has been printed already
+        say(f"fairaudit: {text[:1].lower()}{text[1:].rstrip('.')}")
+    return 2
+
+
+def _internal(error: Exception) -> int:
+    """A fault of ours must never look like a failed rule, which exits 1."""
+    if os.environ.get("FAIRAUDIT_DEBUG"):
+        import traceback
+
+        traceback.print_exc()
+    what = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
+    say(f"fairaudit: internal error, please report it: {what} (FAIRAUDIT_DEBUG=1 shows where)")
+    return INTERNAL_ERROR
+
+
+@contextmanager
+def _sigterm_raises() -> Iterator[None]:
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        raise Terminated
+
+    try:
+        before = signal.signal(signal.SIGTERM, stop)
+    except ValueError:  # not the main thread: whoever runs us there listens for signals
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)

@@ -1,0 +1,104 @@
+"""``fairaudit audit``: audit a table of predictions that any model made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fairaudit.cli import options as o
+from fairaudit.cli.show import check_format, show
+from fairaudit.cli.streams import say
+from fairaudit.cli.verdict import read_gate
+
+Table = Annotated[Path, typer.Argument(metavar="PREDICTIONS", help="CSV or Parquet file, or a run folder.")]
+YTrue = Annotated[str | None, typer.Option("--y-true", help="Column of labels.", rich_help_panel=o.DATA)]
+YPred = Annotated[str | None, typer.Option("--y-pred", help="Column of predicted classes.", rich_help_panel=o.DATA)]
+YScore = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--y-score",
+        help="Column with the score of the positive class, or CLASS=COLUMN, repeatable.",
+        rich_help_panel=o.DATA,
+    ),
+]
+RowId = Annotated[str | None, typer.Option("--id", help="Column that names each image.", rich_help_panel=o.DATA)]
+Identity = Annotated[str | None, typer.Option("--identity", help="Column of persons.", rich_help_panel=o.DATA)]
+Classes = Annotated[
+    str | None,
+    typer.Option("--classes", help="Every class, with commas. Default: those that occur.", rich_help_panel=o.DATA),
+]
+Target = Annotated[
+    str | None,
+    typer.Option("--target", help="Which target, in a table of several.", rich_help_panel=o.AUDIT),
+]
+
+
+def audit(
+    predictions: Table,
+    y_true: YTrue = None,
+    y_pred: YPred = None,
+    y_score: YScore = None,
+    target: Target = None,
+    row_id: RowId = None,
+    identity: Identity = None,
+    classes: Classes = None,
+    by: o.By = None,
+    privileged: o.Privileged = None,
+    positive: o.Positive = None,
+    where: o.Where = None,
+    confidence: o.Confidence = None,
+    bootstrap: o.Bootstrap = None,
+    seed: o.Seed = None,
+    min_support: o.MinSupport = None,
+    rule: o.Rules = None,
+    policy: o.PolicyFile = None,
+    on_inconclusive: o.OnInconclusive = None,
+    exit_zero: o.ExitZero = False,
+    format_: o.Format = "terminal",
+    out: o.Out = None,
+    quiet: o.Quiet = False,
+) -> int:
+    """Audit a table of predictions that any model made: no model, no images, no GPU.
+
+    The table has a column of labels, one of predicted classes, and one per attribute:
+
+    fairaudit audit predictions.csv --y-true gender --y-pred gender_pred --by race --by race,gender
+    """
+    from fairaudit.config import AuditSettings, validated
+    from fairaudit.workflows.audit_table import audit_table
+
+    format_ = check_format(format_)
+    gate = read_gate(rule, policy, on_inconclusive, exit_zero)
+    settings = validated(
+        o.given(
+            target=target,
+            by=o.groupings(by),
+            privileged=o.levels(privileged),
+            positive=positive,
+            where=where,
+            confidence=confidence or gate.confidence,
+            bootstrap=bootstrap,
+            seed=seed,
+            min_support=min_support or gate.min_support,
+            rules=gate.rules,
+        ),
+        AuditSettings,
+        "the flags",
+    )
+    result, written = audit_table(
+        predictions,
+        settings,
+        y_true=y_true,
+        y_pred=y_pred,
+        y_score=tuple(y_score or ()),
+        row_id=row_id,
+        identity=identity,
+        classes=o.names(classes),
+        out=out,
+    )
+    show(result, format_)
+    if written is not None and not quiet:
+        say(f"written: {written}")
+    return gate.exit_code(result)

@@ -1,0 +1,28 @@
+"""Showing an audit: the report format asked for, on stdout."""
+
+from __future__ import annotations
+
+from fairaudit import plugins
+from fairaudit.cli.streams import stdout_colour, stdout_width, write_out
+from fairaudit.results import AuditResult
+
+
+def check_format(name: str) -> str:
+    """The one spelling of a report format, before any work is done.
+
+    Raises:
+        UnknownNameError: there is no such format.
+    """
+    return plugins.canonical("reports", name)
+
+
+def show(result: AuditResult, name: str) -> None:
+    """Render an audit and write it to stdout.
+
+    Args:
+        result: the audit.
+        name: a report format.
+    """
+    fitting = {"width": stdout_width(), "color": stdout_colour()}
+    known = plugins.options("reports", name)
+    write_out(plugins.load("reports", name).render(result, **{k: v for k, v in fitting.items() if k in known}))

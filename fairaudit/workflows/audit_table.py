@@ -1,0 +1,103 @@
+"""Audit a file: read a table of predictions, audit it, write the run folder if one was asked for."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import partial
+from pathlib import Path
+
+from fairaudit.artifacts.folder import check_replaceable, write_run
+from fairaudit.artifacts.foreign import TableColumns
+from fairaudit.artifacts.records import write_audit, write_json
+from fairaudit.artifacts.tables import read_predictions, write_predictions
+from fairaudit.config import AuditSettings
+from fairaudit.errors import UsageError
+from fairaudit.metrics.rules import parse_rule
+from fairaudit.metrics.subset import parse_subset
+from fairaudit.results import AuditResult
+from fairaudit.workflows.audit import audit
+from fairaudit.workflows.provenance import environment
+
+
+def audit_table(
+    path: Path,
+    settings: AuditSettings,
+    *,
+    y_true: str | None = None,
+    y_pred: str | None = None,
+    y_score: tuple[str, ...] = (),
+    row_id: str | None = None,
+    identity: str | None = None,
+    classes: tuple[str, ...] | None = None,
+    out: Path | None = None,
+) -> tuple[AuditResult, Path | None]:
+    """Audit a table of predictions.
+
+    Args:
+        path: CSV, Parquet, a folder of Parquet parts, or a run folder.
+        settings: what is compared with what.
+        y_true: column of labels; None where the file is ours and declares its columns.
+        y_pred: column of predicted classes; None takes ``<y_true>_pred``.
+        y_score: a column that scores the positive class, or ``CLASS=COLUMN`` items.
+        row_id: column that names each image.
+        identity: column of persons.
+        classes: every class; None takes those that occur.
+        out: run folder to write; None writes nothing.
+
+    Returns:
+        The audit, and the folder that was written.
+
+    Raises:
+        UsageError: columns are named without ``--y-true``.
+        PredictionsError: the table cannot be used.
+        OutputError: the run folder cannot be written.
+    """
+    if out is not None:
+        check_replaceable(out)
+    columns = None
+    if y_true is not None:
+        rules = [parse_rule(text) for text in settings.rules]
+        wanted = dict.fromkeys(name for by in [*settings.by, *(r.by for r in rules)] for name in by)
+        columns = TableColumns(
+            y_true=y_true,
+            y_pred=y_pred or f"{y_true}_pred",
+            y_score=y_score,
+            target=settings.target,
+            by=tuple(name for name in wanted if name != y_true),
+            extra=() if settings.where is None else tuple(sorted(parse_subset(settings.where).names)),
+            id=row_id,
+            identity=identity,
+            classes=classes,
+            positive=settings.positive,
+        )
+    elif y_pred or y_score or row_id or identity or classes:
+        raise UsageError(
+            "--y-pred, --y-score, --id, --identity and --classes describe a table: name its labels with --y-true"
+        )
+    predictions = read_predictions(path, columns)
+    result = audit(predictions, settings)
+    if out is None:
+        return result, None
+    record = {
+        "command": "audit",
+        "predictions": str(path),
+        "sha256": _sha256(path),
+        "settings": settings.model_dump(mode="json"),
+        **environment(),
+    }
+    write_run(
+        out,
+        {
+            "predictions.parquet": partial(write_predictions, predictions),
+            "audit.json": partial(write_audit, result),
+            "run.json": lambda target: write_json(target, record),
+        },
+    )
+    return result, out
+
+
+def _sha256(path: Path) -> str | None:
+    if not path.is_file():
+        return None
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
