@@ -55,6 +55,11 @@ class Cells:
     right: FloatArray
     n: FloatArray
 
+    def of_class(self, index: int) -> Cells:
+        """The cells of one class, without the axis of classes."""
+        one = (..., index)
+        return Cells(self.tp[one], self.fp[one], self.fn[one], self.tn[one], self.right, self.n)
+
 
 def cells(counts: Counts) -> Cells:
     """Split confusion matrices into one-against-rest cells.

@@ -102,12 +102,15 @@ class Comparison:
         return self.left_out(measure, group) or self._privileged_small(measure)
 
     def against_privileged(self, measure: Measure, kind: Kind, family: int | None = None) -> list[Contrast]:
-        """Every other group against the privileged one; limits hold together over the family (default: these groups)."""
+        """Every other group against the privileged one; limits hold together over the family (default: these groups).
+
+        A group whose value is undefined has no limits and is not of the family.
+        """
         ref = self.privileged
         if ref is None:
             return []
         others = [i for i in range(len(measure.value)) if i != ref]
-        z = intervals.sidak(family or len(others), self.confidence)
+        z = intervals.sidak(family or sum(measure.reason[i] is None for i in others), self.confidence)
         return [Contrast(i, self._contrast(measure, kind, i, ref, z)) for i in others]
 
     def _contrast(self, m: Measure, kind: Kind, i: int, ref: int, z: float) -> Estimate:
@@ -136,9 +139,15 @@ class Comparison:
             return None
         return f"the privileged group is {why}"
 
-    def over_groups(self, measures: list[Measure], kind: Kind) -> Contrast:
-        """One number over all usable groups; of several measures the largest gap (equalized odds)."""
-        parts = [self._over(m, kind, joint=len(measures)) for m in measures]
+    def over_groups(self, measures: list[Measure], kind: Kind, families: int = 1) -> Contrast:
+        """One number over all usable groups; of several measures the largest gap (equalized odds).
+
+        Args:
+            measures: the measures, in one audit.
+            kind: gap, spread or worst_group.
+            families: how many such numbers are judged together (a rule on every class): the lower limits pay for it.
+        """
+        parts = [self._over(m, kind, joint=len(measures) * families) for m in measures]
         if len(parts) == 1:
             return parts[0]
         estimates = [p.estimate for p in parts]
@@ -179,7 +188,7 @@ class Comparison:
         if kind == "spread":
             alone_low, alone_high = m.interval(intervals.quantile(self.confidence))
             half = float(max((p - alone_low[keep]).max(), (alone_high[keep] - p).max()))
-            low, high = intervals.spread(p, m.variance[keep], half, self.confidence)
+            low, high = intervals.spread(p, m.variance[keep], half, self.confidence, joint)
             return Contrast(None, Estimate(float(p.std()), low, high, support, reason))
         return self._worst(m, keep, reason)
 

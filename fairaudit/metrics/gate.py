@@ -76,7 +76,7 @@ def judge(rule: Rule, grouping: Grouping) -> RuleResult:
     for key, metrics in zip(keys, families, strict=True):
         measures = [table.measure(m) for m in metrics]
         if rule.kind in ("gap", "spread"):
-            outcomes += _over_groups(rule, key, grouping, measures)
+            outcomes += _over_groups(rule, key, grouping, measures, len(families))
         elif rule.kind == "worst_group":
             outcomes += _each_group(rule, key, grouping, measures[0], len(families))
         else:
@@ -103,26 +103,29 @@ def decide(low: float, high: float, rule: Rule) -> Verdict:
     return Verdict.PASS if inside else Verdict.FAIL if outside else Verdict.INCONCLUSIVE
 
 
-def _over_groups(rule: Rule, key: str, grouping: Grouping, measures: list[Measure]) -> list[RuleOutcome]:
+def _over_groups(rule: Rule, key: str, grouping: Grouping, measures: list[Measure], families: int) -> list[RuleOutcome]:
     comparison = grouping.comparison
     left_out = []
     for i, group in enumerate(grouping.groups):
         why = next((w for m in measures if (w := comparison.left_out(m, i)) is not None), None)
         if why is not None:
             left_out.append(_unjudged(key, group, why))
-    return [_outcome(rule, key, None, comparison.over_groups(measures, rule.kind)), *left_out]
+    return [_outcome(rule, key, None, comparison.over_groups(measures, rule.kind, families)), *left_out]
 
 
 def _each_contrast(rule: Rule, key: str, grouping: Grouping, measure: Measure, families: int) -> list[RuleOutcome]:
     comparison = grouping.comparison
     plain = comparison.against_privileged(measure, rule.kind, family=1)
-    wide = comparison.against_privileged(measure, rule.kind, family=families * len(plain))
+    judged = sum(c.group is not None and comparison.cannot_compare(measure, c.group) is None for c in plain)
+    wide = comparison.against_privileged(measure, rule.kind, family=max(1, families * judged))
     outcomes = []
     for z, s in zip(plain, wide, strict=True):
         assert z.group is not None  # contrasts against the privileged group always name the other one
         group = grouping.groups[z.group]
         why = comparison.cannot_compare(measure, z.group)
         if why is not None or math.isnan(z.estimate.value):
+            if math.isinf(z.estimate.value):  # a record tells infinite from undefined by how its reason starts
+                why = f"{z.estimate.reason}; {why}"
             outcomes.append(_unjudged(key, group, why or z.estimate.reason or "undefined", z))
             continue
         value, low, high = z.estimate.value, s.estimate.ci_low, z.estimate.ci_high
@@ -134,7 +137,7 @@ def _each_contrast(rule: Rule, key: str, grouping: Grouping, measure: Measure, f
                 max(0.0, s.estimate.ci_low, -s.estimate.ci_high),
                 max(z.estimate.ci_high, -z.estimate.ci_low),
             )
-        outcomes.append(_judged(rule, key, group, value, low, high, z.estimate.support))
+        outcomes.append(_judged(rule, key, group, value, low, high, z.estimate.support, z.estimate.reason))
     return outcomes
 
 
@@ -161,12 +164,21 @@ def _outcome(rule: Rule, key: str, group: Group | None, contrast: Contrast) -> R
     return _judged(rule, key, group, e.value, e.ci_low, e.ci_high, e.support)
 
 
-def _judged(rule: Rule, key: str, group: Group | None, value: float, low: float, high: float, support: int) -> RuleOutcome:
+def _judged(
+    rule: Rule,
+    key: str,
+    group: Group | None,
+    value: float,
+    low: float,
+    high: float,
+    support: int,
+    infinite: str | None = None,
+) -> RuleOutcome:
     verdict = decide(low, high, rule)
-    reason = None
+    said = [] if infinite is None else [infinite]
     if verdict is Verdict.INCONCLUSIVE:
-        reason = f"the interval {low:.3f} to {high:.3f} contains the limit {rule.limit:g}; support {support}"
-    return RuleOutcome(key, group, value, low, high, verdict, reason)
+        said.append(f"the interval {low:.3f} to {high:.3f} contains the limit {rule.limit:g}; support {support}")
+    return RuleOutcome(key, group, value, low, high, verdict, "; ".join(said) or None)
 
 
 def _unjudged(key: str, group: Group | None, why: str, contrast: Contrast | None = None) -> RuleOutcome:

@@ -78,16 +78,65 @@ def clopper_pearson(x: FloatArray, n: FloatArray, z: float) -> tuple[FloatArray,
     return np.where(n > 0, low, np.nan), np.where(n > 0, high, np.nan)
 
 
-def mover_mean(p: FloatArray, low: FloatArray, high: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Limits of the mean over the last axis of independent values.
+def f_score(tp: FloatArray, fn: FloatArray, fp: FloatArray, beta: float, z: float) -> tuple[FloatArray, FloatArray]:
+    """Limits of F-scores; nan where tp + fn + fp is 0.
+
+    Fβ depends on two independent proportions: the Jaccard index J = TP / (TP + FN + FP), and the share s of FN among the
+    errors. Exact limits of both are combined by MOVER along the path J first, s second; F1 does not depend on s, so that
+    its limits are exact. Without an error nothing is known of s, and its worst is taken.
+
+    Args:
+        tp: (…) of the class and called so.
+        fn: (…) of the class but not called so.
+        fp: (…) not of the class but called so.
+        beta: how many times more recall weighs than precision.
+        z: quantile of each side.
+    """
+    wrong, weight = fn + fp, beta**2
+
+    def score(j: FloatArray, s: FloatArray | float) -> FloatArray:
+        return np.asarray((1 + weight) * j / ((1 + weight) * j + (1 - j) * (s * weight + 1 - s)))
+
+    j_low, j_high = clopper_pearson(tp, tp + wrong, z)
+    s_low, s_high = (np.nan_to_num(limit, nan=default) for limit, default in
+                     zip(clopper_pearson(fn, wrong, z), (0.0, 1.0), strict=True))  # fmt: skip
+    kind, unkind = (s_low, s_high) if beta >= 1 else (s_high, s_low)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        j = tp / (tp + wrong)
+        s = np.where(wrong > 0, fn / wrong, unkind)
+        f = score(j, s)
+        down, up = score(j_low, s), score(j_high, s)
+        low = f - np.hypot(f - down, down - score(j_low, unkind))
+        high = f + np.hypot(up - f, score(j, kind) - f)
+    # f is 1 without errors and 0 without hits; rounding must not leave a limit a hair inside.
+    return np.where(tp > 0, np.maximum(low, 0.0), j_low), np.where(wrong > 0, np.minimum(high, 1.0), j_high)
+
+
+def f_score_variance(tp: FloatArray, fn: FloatArray, fp: FloatArray, beta: float) -> FloatArray:
+    """Variance of F-scores by the delta method on smoothed counts (2 pseudo hits, 1 of each error); nan for 0 images."""
+    m, weight = tp + fn + fp, beta**2
+    a, b, c = ((x + extra) / (m + 4) for x, extra in ((tp, 2), (fn, 1), (fp, 1)))
+    bottom = ((1 + weight) * a + weight * b + c) ** 2
+    slopes = (weight * b + c) / bottom, -weight * a / bottom, -a / bottom
+    total = (1 + weight) ** 2 * sum(p * slope**2 for p, slope in zip((a, b, c), slopes, strict=True))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(m > 0, total / m, np.nan)
+
+
+def mover_mean(p: FloatArray, low: FloatArray, high: FloatArray, shared: int = 1) -> tuple[FloatArray, FloatArray]:
+    """Limits of the mean over the last axis of values that are independent, or share images to a known degree.
 
     Args:
         p: (…, k) values.
         low: (…, k) their lower limits.
         high: (…, k) their upper limits.
+        shared: how many of the values one image can move at the most. By Cauchy and Schwarz the variance of their sum is
+            at most that many times the sum of their variances.
     """
     k, mean = p.shape[-1], p.mean(-1)
-    return mean - np.sqrt(((p - low) ** 2).sum(-1)) / k, mean + np.sqrt(((high - p) ** 2).sum(-1)) / k
+    below = np.sqrt(shared * ((p - low) ** 2).sum(-1)) / k
+    above = np.sqrt(shared * ((high - p) ** 2).sum(-1)) / k
+    return np.maximum(mean - below, 0.0), np.minimum(mean + above, 1.0)
 
 
 def difference(p: FloatArray, limits: Limits, z: float, i: Any, j: Any) -> tuple[FloatArray, FloatArray]:
@@ -154,7 +203,7 @@ def reference_maximum(p: FloatArray, limits: Limits, confidence: float, referenc
     return Interval(max(0.0, lower), min(1.0, float(np.maximum(high_z, -low_z).max())))
 
 
-def spread(p: FloatArray, variance: FloatArray, half_width: float, confidence: float) -> Interval:
+def spread(p: FloatArray, variance: FloatArray, half_width: float, confidence: float, joint: int = 1) -> Interval:
     """Limits of the population standard deviation over groups.
 
     Args:
@@ -162,6 +211,7 @@ def spread(p: FloatArray, variance: FloatArray, half_width: float, confidence: f
         variance: (g,) sampling variance of each value, from smoothed counts.
         half_width: the largest one-sided half width of a group's own interval, for the upper limit.
         confidence: of the interval.
+        joint: how many spreads are judged together; only the lower limit pays for it.
     """
     g, v = len(p), variance
     s = float(((p - p.mean()) ** 2).sum())
@@ -170,7 +220,7 @@ def spread(p: FloatArray, variance: FloatArray, half_width: float, confidence: f
     a = t2 / t1
     if s > 0:
         a = max(a, float(((p - p.mean()) ** 2 * v).sum()) / s)
-    nu, tail, x = t1 / a, 0.5 + confidence / 2, s / a
+    nu, tail, x = t1 / a, 0.5 + confidence ** (1 / joint) / 2, s / a
     nc = 0.0
     if chndtr(x, nu, 0.0) > tail:
         low, high = 0.0, 1.0

@@ -1,38 +1,33 @@
 """Measures: one metric in every group, with its support, the reason where it is undefined, and limits at any quantile.
 
-This is where a rate meets its sampling law: a proportion has exact limits, F1 is an increasing function of a proportion, a
-mean over classes that share no row is combined from its parts, and what is left (F2, macro F1, macro rates over shared
-rows) is drawn from smoothed counts and taken as normal on the logit scale.
+This is where a rate meets its sampling law. A proportion has exact limits; an F-score is a function of two independent
+proportions; a mean over classes is combined from its parts. Over classes, an image counts in the numerator of one
+proportion at the most (where it may count in one of several, these are negatively correlated, which only helps), but a
+wrong one lowers the F-scores of two classes, the true and the predicted one. All limits take denominators as fixed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
-from scipy.special import expit, logit
 
 from fairaudit.errors import UnknownNameError, UsageError
-from fairaudit.metrics.counts import cells
-from fairaudit.metrics.intervals import Limits, clopper_pearson, mover_mean, wilson
+from fairaudit.metrics.counts import Cells, cells
+from fairaudit.metrics.intervals import Limits, clopper_pearson, f_score, f_score_variance, mover_mean, wilson
 from fairaudit.metrics.rates import (
     ALIASES,
     BALANCED_ACCURACY,
     MACRO,
     RATES,
     Direction,
-    Law,
     Rate,
-    jaccard_to_f1,
     rate_support,
     rate_values,
 )
 from fairaudit.predictions import FloatArray, IntArray
-
-PSEUDO_ROWS = 2.0
-"""Rows that smoothing adds to a group's confusion matrix before it is resampled, spread evenly over the cells."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +54,7 @@ class Measure:
         support: (g,) images in the denominator (of a mean over classes: of the smallest class).
         reason: (g,) why the value is undefined, None where it is not.
         limits: limits at any quantile, for what compares groups.
-        interval: limits at any quantile, for a group standing alone (Wilson where there is a choice).
+        interval: limits at any quantile, for a group standing alone (Wilson's for proportions).
         variance: (g,) sampling variance from smoothed counts.
     """
 
@@ -81,21 +76,20 @@ class Table:
         counts: (g, k, k) [group, true, predicted].
         classes: (k,) names.
         positive: index of the class that plain metric names mean, or None.
-        bootstrap: replicates where a limit has no closed form.
-        seed: of the bootstrap; every group is drawn from a stream of its own that starts alike, so that the order of the
-            groups changes nothing.
     """
 
     counts: IntArray
     classes: tuple[str, ...]
     positive: int | None = None
-    bootstrap: int = 1000
-    seed: int = 0
 
     @cached_property
     def n(self) -> IntArray:
         """(g,) images per group."""
         return np.asarray(self.counts.sum((-2, -1)), dtype=np.int64)
+
+    @cached_property
+    def _cells(self) -> Cells:
+        return cells(self.counts)
 
     def key(self, metric: Metric) -> str:
         """The metric's name in records."""
@@ -152,6 +146,8 @@ class Table:
             if not rate.macro:
                 raise UsageError(f"the mean of {name} over classes is always 1/{len(self.classes)}; name a class")
             return [MACRO]
+        if of in self.classes:
+            return [self.classes.index(of)]
         folded = {c.casefold(): i for i, c in enumerate(self.classes)}
         if of.strip().casefold() not in folded:
             raise UnknownNameError("class", of, [*self.classes, MACRO])
@@ -160,95 +156,53 @@ class Table:
     def measure(self, metric: Metric) -> Measure:
         """One metric in every group."""
         rate = RATES[metric.rate]
-        c = cells(self.counts)
-        every, supports = rate_values(rate, c), rate_support(rate, c)
+        c = self._cells.of_class(metric.of) if isinstance(metric.of, int) else self._cells
+        value, support, law = rate_values(rate, c), rate_support(rate, c), _law(rate, c)
+        scarce = [rate.of] * len(self.n)
         if isinstance(metric.of, str):
-            return self._mean_over_classes(metric, rate, every, supports)
-        value, support = (every, supports) if metric.of is None else (every[:, metric.of], supports[:, metric.of])
-        # nan iff the support is 0, whatever the group: an empty group has every support 0.
-        reason = tuple(None if s > 0 else undefined(n, rate.of) for s, n in zip(support, self.n, strict=True))
-        if rate.law is Law.OTHER:
-            limits, variance = self._drawn(metric, value)
-            interval = limits
-        else:
-            x, n = self._proportion(metric, rate)
-            limits, interval, variance = _exact(x, n, rate.law)
-        whole = support.astype(np.int64)
-        return Measure(self.key(metric), rate.direction, value, whole, reason, limits, interval, variance)
-
-    def _proportion(self, metric: Metric, rate: Rate) -> tuple[FloatArray, FloatArray]:
-        x, n = rate.parts(cells(self.counts))
-        return (x, n) if metric.of is None else (x[:, metric.of], n[:, metric.of])  # type: ignore[index]
-
-    def _mean_over_classes(self, metric: Metric, rate: Rate, every: FloatArray, supports: FloatArray) -> Measure:
-        value, support = every.mean(-1), supports.min(-1)
-        reason = tuple(
-            None if s.min() > 0 else undefined(n, f"{rate.of} of {self.classes[int(s.argmin())]}")
-            for s, n in zip(supports, self.n, strict=True)
+            scarce = [f"{rate.of} of {self.classes[i]}" for i in support.argmin(-1)]
+            law = _mean(law, value, shared=1 if rate.beta is None else 2)
+            value, support = value.mean(-1), support.min(-1)
+        reason = tuple(None if s > 0 else undefined(n, of) for s, n, of in zip(support, self.n, scarce, strict=True))
+        limits, interval = cache(law.limits), cache(law.interval)
+        return Measure(
+            self.key(metric), rate.direction, value, support.astype(np.int64), reason, limits, interval, law.variance
         )
-        if rate.independent:
-            x, n = rate.parts(cells(self.counts))
-            exact, alone, v = _exact(x, n, rate.law)
-            limits: Limits = lambda z: mover_mean(every, *exact(z))  # noqa: E731
-            interval: Limits = lambda z: mover_mean(every, *alone(z))  # noqa: E731
-            variance = v.sum(-1) / v.shape[-1] ** 2
-        else:
-            limits, variance = self._drawn(metric, value)
-            interval = limits
-        whole = support.astype(np.int64)
-        return Measure(self.key(metric), rate.direction, value, whole, reason, limits, interval, variance)
-
-    def _drawn(self, metric: Metric, value: FloatArray) -> tuple[Limits, FloatArray]:
-        centre, error, variance = self._replicates[metric]
-
-        def limits(z: float) -> tuple[FloatArray, FloatArray]:
-            low, high = expit(centre - z * error), expit(centre + z * error)
-            # Smoothing moves the centre inwards; the limits must still enclose what was observed.
-            return np.minimum(low, value), np.maximum(high, value)
-
-        return limits, variance
-
-    @cached_property
-    def _replicates(self) -> dict[Metric, tuple[FloatArray, FloatArray, FloatArray]]:
-        k, g = len(self.classes), len(self.counts)
-        wanted = [Metric(r.name, c) for r in RATES.values() if r.law is Law.OTHER for c in range(k)]
-        wanted += [Metric(r.name, MACRO) for r in RATES.values() if r.per_class and r.macro and not r.independent]
-        found = {m: (np.full(g, np.nan), np.full(g, np.nan), np.full(g, np.nan)) for m in wanted}
-        extra = PSEUDO_ROWS / k**2
-        for i, counts in enumerate(self.counts):
-            n = int(counts.sum())
-            if n == 0:
-                continue
-            smooth = (counts + extra) / (n + PSEUDO_ROWS)
-            draws = np.random.default_rng(self.seed).multinomial(n, smooth.ravel(), size=self.bootstrap)
-            c = cells(draws.reshape(self.bootstrap, k, k) + extra)
-            middle = cells(counts + extra)
-            for metric, (centre, error, variance) in found.items():
-                drawn = _of_class(rate_values(RATES[metric.rate], c), metric.of)
-                centre[i] = logit(_of_class(rate_values(RATES[metric.rate], middle), metric.of))
-                error[i], variance[i] = logit(drawn).std(), drawn.var()
-        return found
 
 
-def _of_class(every: FloatArray, of: int | str | None) -> FloatArray:
-    return np.asarray(every.mean(-1) if isinstance(of, str) else every[..., of])
+@dataclass(frozen=True, eq=False)
+class _Law:
+    limits: Limits
+    interval: Limits
+    variance: FloatArray
+
+
+def _law(rate: Rate, c: Cells) -> _Law:
+    """Limits and variance of a rate, with the axes of its values."""
+    if rate.beta is None:
+        x, n = rate.parts(c)
+        p = (x + 2) / (n + 4)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            variance = np.where(n > 0, p * (1 - p) / n, np.nan)
+        return _Law(lambda z: clopper_pearson(x, n, z), lambda z: wilson(x, n, z), variance)
+    beta = rate.beta
+
+    def limits(z: float) -> tuple[FloatArray, FloatArray]:
+        return f_score(c.tp, c.fn, c.fp, beta, z)
+
+    return _Law(limits, limits, f_score_variance(c.tp, c.fn, c.fp, beta))
+
+
+def _mean(law: _Law, every: FloatArray, shared: int) -> _Law:
+    """The mean over classes; exact limits for the group alone as well, Wilson's are too short for many small classes."""
+    k = every.shape[-1]
+
+    def limits(z: float) -> tuple[FloatArray, FloatArray]:
+        return mover_mean(every, *law.limits(z), shared)
+
+    return _Law(limits, limits, shared * law.variance.sum(-1) / k**2)
 
 
 def undefined(n: int, of: str) -> str:
     """The reason of an undefined value."""
     return "absent: no images" if n == 0 else f"undefined: 0 {of}"
-
-
-def _exact(x: FloatArray, n: FloatArray, law: Law) -> tuple[Limits, Limits, FloatArray]:
-    p = (x + 2) / (n + 4)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        variance = np.where(n > 0, p * (1 - p) / n, np.nan)
-    if law is Law.BINOMIAL:
-        return lambda z: clopper_pearson(x, n, z), lambda z: wilson(x, n, z), variance
-
-    def of_f1(limits: tuple[FloatArray, FloatArray]) -> tuple[FloatArray, FloatArray]:
-        return jaccard_to_f1(limits[0]), jaccard_to_f1(limits[1])
-
-    # The delta method: F1 changes with its Jaccard index at the rate 2 / (1 + J)².
-    slope = 2.0 / (1.0 + p) ** 2
-    return lambda z: of_f1(clopper_pearson(x, n, z)), lambda z: of_f1(wilson(x, n, z)), variance * slope**2

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import Enum, IntEnum
+from enum import IntEnum
 
 import numpy as np
 
@@ -28,14 +28,6 @@ class Direction(IntEnum):
     NONE = 0
 
 
-class Law(Enum):
-    """What is known about a rate's sampling distribution, which decides its interval."""
-
-    BINOMIAL = "a proportion of its support"
-    JACCARD = "2J/(1+J), where J = TP/(TP+FP+FN) is a proportion of its support"
-    OTHER = "no closed form"
-
-
 @dataclass(frozen=True)
 class Rate:
     """A rate of a group.
@@ -47,9 +39,8 @@ class Rate:
         parts: cells → numerator and denominator; (…, k) where the rate is per class, (…) where it is of all classes.
         of: what the denominator counts, in the plural, for "undefined: 0 positives".
         per_class: whether the rate is one class against the rest.
-        law: its sampling distribution.
         macro: whether the mean over classes means something (a mean selection rate is always 1/k).
-        independent: whether the classes' rates share no row, so that their mean has a closed form interval.
+        beta: of F-scores, how many times more recall weighs than precision; None for proportions of their denominator.
     """
 
     name: str
@@ -58,30 +49,27 @@ class Rate:
     parts: Callable[[Cells], tuple[FloatArray, FloatArray]]
     of: str
     per_class: bool = True
-    law: Law = Law.BINOMIAL
     macro: bool = True
-    independent: bool = False
+    beta: float | None = None
 
 
 _ALL = (
     Rate("accuracy", "right / n", Direction.HIGHER, lambda c: (c.right, c.n), "images", per_class=False),
     Rate("error_rate", "wrong / n", Direction.LOWER, lambda c: (c.n - c.right, c.n), "images", per_class=False),
-    Rate("precision", "TP / (TP + FP)", Direction.HIGHER, lambda c: (c.tp, c.tp + c.fp), "predicted positives",
-         independent=True),
-    Rate("true_positive_rate", "TP / (TP + FN)", Direction.HIGHER, lambda c: (c.tp, c.tp + c.fn), "positives",
-         independent=True),
+    Rate("precision", "TP / (TP + FP)", Direction.HIGHER, lambda c: (c.tp, c.tp + c.fp),
+         "predicted positives"),
+    Rate("true_positive_rate", "TP / (TP + FN)", Direction.HIGHER, lambda c: (c.tp, c.tp + c.fn), "positives"),
     Rate("false_positive_rate", "FP / (FP + TN)", Direction.LOWER, lambda c: (c.fp, c.fp + c.tn), "negatives"),
     Rate("true_negative_rate", "TN / (FP + TN)", Direction.HIGHER, lambda c: (c.tn, c.fp + c.tn), "negatives"),
-    Rate("false_negative_rate", "FN / (TP + FN)", Direction.LOWER, lambda c: (c.fn, c.tp + c.fn), "positives",
-         independent=True),
+    Rate("false_negative_rate", "FN / (TP + FN)", Direction.LOWER, lambda c: (c.fn, c.tp + c.fn), "positives"),
     Rate("positive_predictive_value", "TP / (TP + FP), precision", Direction.HIGHER, lambda c: (c.tp, c.tp + c.fp),
-         "predicted positives", independent=True),
+         "predicted positives"),
     Rate("negative_predictive_value", "TN / (TN + FN)", Direction.HIGHER, lambda c: (c.tn, c.tn + c.fn),
          "predicted negatives"),
-    Rate("f1", "2 TP / (2 TP + FP + FN)", Direction.HIGHER, lambda c: (c.tp, c.tp + c.fp + c.fn),
-         "positives or predicted positives", law=Law.JACCARD),
+    Rate("f1", "2 TP / (2 TP + FP + FN)", Direction.HIGHER, lambda c: (2 * c.tp, 2 * c.tp + c.fn + c.fp),
+         "positives or predicted positives", beta=1.0),
     Rate("f2", "5 TP / (5 TP + 4 FN + FP)", Direction.HIGHER, lambda c: (5 * c.tp, 5 * c.tp + 4 * c.fn + c.fp),
-         "positives or predicted positives", law=Law.OTHER),
+         "positives or predicted positives", beta=2.0),
     Rate("selection_rate", "(TP + FP) / n", Direction.NONE, lambda c: (c.tp + c.fp, c.tp + c.fp + c.fn + c.tn),
          "images", macro=False),
 )  # fmt: skip
@@ -118,17 +106,9 @@ def rate_values(rate: Rate, c: Cells) -> FloatArray:
     """
     top, bottom = rate.parts(c)
     with np.errstate(divide="ignore", invalid="ignore"):
-        value = np.where(bottom > 0, top / bottom, np.nan)
-    return jaccard_to_f1(value) if rate.law is Law.JACCARD else value
+        return np.where(bottom > 0, top / bottom, np.nan)
 
 
 def rate_support(rate: Rate, c: Cells) -> FloatArray:
-    """Images in the denominator of a rate (F2 weighs them; its support does not)."""
-    if rate.law is Law.OTHER:
-        return c.tp + c.fp + c.fn
-    return rate.parts(c)[1]
-
-
-def jaccard_to_f1(j: FloatArray) -> FloatArray:
-    """F1 of a Jaccard index: 2J / (1 + J), increasing, so that limits of J become limits of F1."""
-    return 2.0 * j / (1.0 + j)
+    """Images in the denominator of a rate (F-scores weigh them; their support does not)."""
+    return rate.parts(c)[1] if rate.beta is None else c.tp + c.fp + c.fn

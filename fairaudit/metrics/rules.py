@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, cast
 
@@ -14,9 +15,15 @@ from fairaudit.metrics.rates import ALIASES, BALANCED_ACCURACY, RATES, Direction
 Operator = Literal["<=", "<", ">=", ">"]
 GRAMMAR = "METRIC[CLASS] KIND by A[,B] OP NUMBER, for example 'accuracy gap by race <= 0.10'"
 
+_RANGES: Mapping[Kind, tuple[float, float]] = {
+    "shortfall": (-1.0, 1.0),
+    "ratio": (0.0, math.inf),
+    "spread": (0.0, 0.5),  # half the groups at 0, half at 1
+}
+
 _RULE = re.compile(
     r"\s*(?P<metric>[A-Za-z][\w-]*)\s*(?:\[(?P<of>[^\]]+)\])?\s*(?:\s(?P<kind>(?!by\s)[A-Za-z][\w-]*))?"
-    r"\s+by\s+(?P<by>.+?)\s*(?P<operator><=|>=|<|>)\s*(?P<limit>\S+)\s*"
+    r"\s+by\s+(?P<by>[^<>=]+?)\s*(?P<operator><=|>=|<|>)\s*(?P<limit>[^\s<>=]\S*)\s*"
 )
 
 
@@ -113,7 +120,9 @@ def _check_limit(rule: Rule) -> None:
             raise UsageError(f"{said} would be met by bad models: {rule.metric} should be {better}")
     elif rule.kind != "ratio" and not upper:
         raise UsageError(f"{said} would be met by large disparities; a {rule.kind} is limited with <=")
-    low, high = (-1.0, 1.0) if rule.kind == "shortfall" else (0.0, math.inf if rule.kind == "ratio" else 1.0)
-    if not low <= rule.limit <= high or (rule.limit == high and upper):
+    low, high = _RANGES.get(rule.kind, (0.0, 1.0))
+    always = rule.limit >= high if upper else rule.limit <= low
+    never = rule.limit < low if upper else rule.limit > high
+    if always or never or rule.limit == {"<": low, ">": high}.get(rule.operator):
         end = "up" if math.isinf(high) else f"to {high:g}"
         raise UsageError(f"{said} can never decide anything: a {rule.kind} lies from {low:g} {end}")

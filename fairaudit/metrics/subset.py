@@ -7,8 +7,10 @@ ever evaluated as code. Level names match without regard to case. A missing valu
 from __future__ import annotations
 
 import ast
+import math
 import operator
 import re
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -53,7 +55,11 @@ class Subset:
             UnknownNameError: a column or level does not exist.
             UsageError: a comparison makes no sense, such as ordering levels.
         """
-        return _Evaluation(self, columns, numeric).of(self._tree)
+        evaluation = _Evaluation(self, columns, numeric)
+        try:
+            return evaluation.of(self._tree)
+        except RecursionError as error:
+            raise evaluation.refuse("it is nested too deeply") from error
 
 
 def parse_subset(text: str) -> Subset:
@@ -118,20 +124,24 @@ class _Evaluation:
     def column_against_value(self, name: str, op: ast.cmpop, right: ast.expr) -> BoolArray:
         try:
             value = ast.literal_eval(right)
-        except ValueError as error:
+        except (ValueError, TypeError, SyntaxError) as error:
             raise self.refuse(f"{ast.unparse(right)!r} is neither a text in quotes nor a number") from error
         if name in self.numeric:
             if not isinstance(value, int | float):
                 raise self.refuse(f"{name} is numeric and cannot be compared with {value!r}")
             numbers = self.numeric[name]
+            if isinstance(value, int) and abs(value) > sys.float_info.max:
+                value = math.inf if value > 0 else -math.inf
             return np.asarray(_ORDER[type(op)](numbers, value) & ~np.isnan(numbers))
         column = self.columns[name]
         if not isinstance(op, ast.Eq | ast.NotEq):
             raise self.refuse(f"{name} has levels, not numbers, and can only be compared with == or !=")
+        text = str(value)
         folded = {level.casefold(): i for i, level in enumerate(column.levels)}
-        if str(value).casefold() not in folded:
-            raise UnknownNameError(f"level of {name!r} in --where:", str(value), column.levels)
-        equal = column.codes == folded[str(value).casefold()]
+        if text not in column.levels and text.casefold() not in folded:
+            raise UnknownNameError(f"level of {name!r} in --where:", text, column.levels)
+        code = column.levels.index(text) if text in column.levels else folded[text.casefold()]
+        equal = column.codes == code
         return np.asarray(equal if isinstance(op, ast.Eq) else ~equal & (column.codes != MISSING))
 
     def missing(self, node: ast.expr) -> BoolArray:

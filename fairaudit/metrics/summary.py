@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from fairaudit.metrics import intervals
 from fairaudit.metrics.disparity import AGAINST_PRIVILEGED, NAMED, OVER_GROUPS, Contrast, named_key, named_metrics
 from fairaudit.metrics.gate import Grouping
@@ -68,9 +66,3 @@ def _disparities(grouping: Grouping, measures: list[Measure]) -> Iterator[Dispar
                 yield from (listed(key, None, c) for c in comparison.against_privileged(parts[0], named.kind))
             else:
                 yield listed(key, None, comparison.over_groups(parts, named.kind))
-
-
-def one_group(table: Table) -> Table:
-    """The table with all its groups added up."""
-    total = np.asarray(table.counts.sum(0, keepdims=True), dtype=np.int64)
-    return Table(total, table.classes, table.positive, table.bootstrap, table.seed)

@@ -75,8 +75,8 @@ def audit(
         told += _remarks(grouping, missing)
         if name in by:
             told.append(
-                f"{','.join(by)} includes the target: selection rates differ between its groups by design, and rates of one "
-                "class are undefined in groups of another; read accuracy there"
+                f"{','.join(by)} includes the target: selection rates differ between its groups by design, and rates of "
+                "one class are undefined in groups of another; read accuracy there"
             )
     whole = table(confusion(task.y_true, task.y_pred, np.zeros_like(task.y_true), 1, len(task.classes)))
     overall = summarise_all(whole, settings.confidence)
