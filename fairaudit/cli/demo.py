@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fairaudit.cli import options as o
 from fairaudit.cli.show import show
 from fairaudit.cli.streams import say, stdout_colour, stdout_width, write_out
-from fairaudit.results import AuditResult, Estimate, group_label
+
+if TYPE_CHECKING:
+    from fairaudit.results import AuditResult, Estimate
 
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder for checkpoints and run folders.")]
 
@@ -44,6 +46,8 @@ def _compare(before: AuditResult, after: AuditResult) -> None:
 
     from rich.console import Console
     from rich.table import Table
+
+    from fairaudit.results import group_label
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("accuracy")

@@ -1,0 +1,111 @@
+"""The README is true: its commands run, its layer list is the contract's, its tables name what exists."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torchvision
+
+from fairaudit import plugins
+from fairaudit.cli.app import run
+from fairaudit.data.faces import render, sample_face
+from fairaudit.metrics.disparity import KINDS, NAMED
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = [
+    line.strip()
+    for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+    for line in block.splitlines()
+    if line.strip().startswith("fairaudit")
+]
+RACES = ("Black", "East Asian", "Indian", "Latino_Hispanic", "Middle Eastern", "Southeast Asian", "White")
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that holds what the README's commands name."""
+    folder = tmp_path_factory.mktemp("readme")
+    rng = np.random.default_rng(0)
+    torch.manual_seed(0)
+    torch.save(torchvision.models.shufflenet_v2_x0_5(num_classes=2).state_dict(), folder / "model.pt")
+    (folder / "data" / "fairface" / "val").mkdir(parents=True)
+    (folder / "faces").mkdir()
+    labels, table = ["file,age,gender,race,service_test"], ["file,gender,race,gender_pred"]
+    for i in range(28):
+        gender, race = ("Female", "Male")[i % 2], RACES[i % 7]
+        picture = render(sample_face(rng), size=64)
+        picture.save(folder / "data" / "fairface" / "val" / f"{i}.jpg")
+        picture.save(folder / "faces" / f"{20 + i}_{i % 2}_{i % 5}_20170109.jpg")
+        labels.append(f"val/{i}.jpg,20-29,{gender},{race},True")
+    for i in range(1400):
+        gender = ("Female", "Male")[int(rng.integers(2))]
+        table.append(f"{i}.jpg,{gender},{RACES[i % 7]},{gender if rng.random() < 0.9 else 'Male'}")
+    (folder / "data" / "fairface" / "fairface_label_val.csv").write_text("\n".join(labels))
+    (folder / "predictions.csv").write_text("\n".join(table))
+    (folder / "policy.toml").write_text((ROOT / "sample_configs" / "policy.toml").read_text())
+    return folder
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if "demo" not in c])
+def test_every_command_runs(
+    command: str, workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(workplace)
+    monkeypatch.delenv("FAIRAUDIT_DATA", raising=False)
+    if "runs/example" in command and not (workplace / "runs" / "example").exists():
+        assert run(["evaluate", "model.pt", "--data", "fairface", "--out", "runs/example", "--size", "64"]) == 0
+    code = run(shlex.split(command)[1:])
+    said = capsys.readouterr()
+    assert code in (0, 1, 3), said.err
+    assert "fairaudit:" not in said.err
+    assert said.out.strip()
+
+
+def test_there_are_commands_to_run() -> None:
+    assert len(COMMANDS) >= 7
+    assert {"evaluate", "audit", "gate", "report", "data", "list"} <= {shlex.split(c)[1] for c in COMMANDS}
+
+
+def test_the_two_set_up_commands_are_those_that_ci_runs() -> None:
+    ci = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    assert "pip install . && fairaudit demo" in README
+    assert "fairaudit demo" in ci
+    assert "pip install '.[test]' && pytest" in README
+    assert "'.[test]'" in ci
+    assert "pytest -q" in ci
+
+
+def test_the_layers_are_those_of_the_contract() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]["contracts"]
+    layers = next(c for c in contracts if c["id"] == "layers")["layers"]
+    shown = re.search(r"<!-- layers -->\n```\n(.*?)```", README, re.DOTALL)
+    assert shown is not None
+    assert shown[1].split("\n")[:-1] == [re.sub(r"[()]", "", layer) for layer in layers]
+
+
+def test_the_layers_not_built_yet_are_named_as_such() -> None:
+    absent = [
+        name
+        for name in ("methods", "attribution", "embedding")
+        if not (ROOT / "fairaudit" / name).exists() and not (ROOT / "fairaudit" / f"{name}.py").exists()
+    ]
+    kept = re.search(r"^(.+) are places kept for", README, re.MULTILINE)
+    named = re.findall(r"`(\w+)`", kept[1]) if kept else []
+    assert named == absent
+
+
+def test_the_tables_name_what_exists() -> None:
+    rows = re.findall(r"^\| `(\w+)` \|", README, re.MULTILINE)
+    assert set(KINDS) <= set(rows)
+    for name in NAMED:
+        assert f"`{name}`" in README, f"the README does not name {name}"
+    for kind in ("datasets", "losses", "reports"):
+        assert f"`fairaudit.{kind}`" in README
+        assert plugins.names(kind)
