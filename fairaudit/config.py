@@ -6,10 +6,12 @@ names the nearest known one.
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -24,6 +26,10 @@ Balance = Literal["none", "groups"]
 Augment = Literal["none", "classic"]
 Select = Literal["last", "worst-group", "average"]
 OnInconclusive = Literal["error", "fail", "pass"]
+MissingLevels = Literal["exclude", "group"]
+Aggregate = Literal["micro", "weighted", "worst"]
+Severity = Literal["error", "warning"]
+DecideOn = Literal["interval", "point"]
 Confidence = Annotated[float, Field(gt=0.5, lt=1.0)]
 
 
@@ -107,6 +113,7 @@ class InferenceSettings(Settings):
         batch_size: None chooses by device; it is halved when memory runs out.
         workers: threads (CPU) or loader processes (GPU); None chooses by device.
         max_unreadable: how many images may be unreadable; each one is listed, none is dropped in silence.
+        exact_resize: decode and resize with Pillow, to the bit; the faster default differs by at most 2 of 255 per pixel.
     """
 
     device: str = "auto"
@@ -114,6 +121,7 @@ class InferenceSettings(Settings):
     batch_size: Annotated[int, Field(ge=1)] | None = None
     workers: Annotated[int, Field(ge=0)] | None = None
     max_unreadable: Annotated[int, Field(ge=0)] = 0
+    exact_resize: bool = False
 
 
 class TrainingSettings(Settings):
@@ -172,6 +180,13 @@ class AuditSettings(Settings):
         seed: of the bootstrap.
         min_support: groups whose denominator is smaller are shown and marked, left out of gaps, and cannot pass a rule.
         where: expression that restricts the audit to a subset.
+        bins: numeric attribute → rising edges that make levels of it, each edge the start of one.
+        missing: images whose attribute is not known are left out of its groupings, and counted (``exclude``), or make a
+            level of their own (``group``).
+        threshold: of two classes, call the positive one where its score reaches this; None keeps the decisions as they are.
+        beta: F-scores to list besides F1 and F2.
+        aggregate: what to list over classes besides their mean.
+        top_k: the k of each top-k accuracy to list; none lists 3 and 5 where there are more classes.
         rules: rules to judge, each ``METRIC[CLASS] KIND by A[,B] OP NUMBER``.
     """
 
@@ -184,25 +199,96 @@ class AuditSettings(Settings):
     seed: Annotated[int, Field(ge=0)] = 0
     min_support: Annotated[int, Field(ge=1)] = 20
     where: str | None = None
+    bins: Mapping[str, Annotated[tuple[float, ...], Field(min_length=1)]] = Field(default_factory=dict)
+    missing: MissingLevels = "exclude"
+    threshold: Annotated[float, Field(ge=0.0, le=1.0)] | None = None
+    beta: tuple[Annotated[float, Field(gt=0.0, lt=1000.0)], ...] = ()
+    aggregate: tuple[Aggregate, ...] = ()
+    top_k: tuple[Annotated[int, Field(ge=1)], ...] = ()
     rules: tuple[str, ...] = ()
+
+    @field_validator("bins")
+    @classmethod
+    def _rising(cls, bins: Mapping[str, tuple[float, ...]]) -> Mapping[str, tuple[float, ...]]:
+        for name, edges in bins.items():
+            if not all(a < b for a, b in pairwise(edges)) or not all(map(math.isfinite, edges)):
+                raise ValueError(f"the edges of {name} must be finite and rise")
+        return bins
+
+    @field_validator("beta")
+    @classmethod
+    def _three_decimals(cls, beta: tuple[float, ...]) -> tuple[float, ...]:
+        if any(round(b, 3) != b for b in beta):
+            raise ValueError("an F-score's beta has three decimals at the most")
+        return beta
+
+
+class PolicyRule(Settings):
+    """One rule of a policy; a string stands for a table with nothing but ``rule``.
+
+    Attributes:
+        rule: ``METRIC[CLASS] KIND by A[,B] OP NUMBER``.
+        severity: a warning is shown and never changes the exit code.
+        decide_on: overrides the policy's.
+        min_support: overrides the smallest denominator for this rule.
+    """
+
+    rule: str
+    severity: Severity = "error"
+    decide_on: DecideOn | None = None
+    min_support: Annotated[int, Field(ge=1)] | None = None
 
 
 class Policy(Settings):
-    """A policy file: the rules that a release must meet.
+    """A policy file: what a release must meet.
 
     Attributes:
         name: what the policy is called in reports.
-        rules: ``METRIC[CLASS] KIND by A[,B] OP NUMBER``, every one must hold.
+        rules: every one must hold.
+        decide_on: ``interval``, or ``point`` to take estimates for the truth, which reports then say.
         confidence: overrides the audit's confidence.
         min_support: overrides the audit's smallest denominator.
+        expected: attribute → levels of which there must be images; an absent one is inconclusive.
+        audited: attributes that must be audited.
         on_inconclusive: what an inconclusive verdict ends with: exit code 3 (error), 1 (fail) or 0 with a warning (pass).
     """
 
     name: str = "policy"
-    rules: Annotated[tuple[str, ...], Field(min_length=1)]
+    rules: Annotated[tuple[PolicyRule, ...], Field(min_length=1)] = ()
+    decide_on: DecideOn = "interval"
     confidence: Confidence | None = None
     min_support: Annotated[int, Field(ge=1)] | None = None
+    expected: Mapping[str, Annotated[tuple[str, ...], Field(min_length=1)]] = Field(default_factory=dict)
+    audited: tuple[str, ...] = ()
     on_inconclusive: OnInconclusive = "error"
+
+    @field_validator("rules", mode="before")
+    @classmethod
+    def _plain_rules(cls, rules: Any) -> Any:
+        if not isinstance(rules, (list, tuple)):
+            return rules
+        return tuple({"rule": rule} if isinstance(rule, str) else rule for rule in rules)
+
+    @model_validator(mode="after")
+    def _asks_something(self) -> Policy:
+        if not (self.rules or self.expected or self.audited):
+            raise ValueError("the policy asks nothing; give it rules")
+        return self
+
+    @property
+    def requirements(self) -> tuple[str, ...]:
+        """Every requirement as one text that says all there is to it, as ``--rule`` takes it."""
+        texts = []
+        for one in self.rules:
+            decide_on = one.decide_on or self.decide_on
+            options = [
+                *([one.severity] if one.severity != "error" else []),
+                *([decide_on] if decide_on != "interval" else []),
+                *([f"min_support {one.min_support}"] if one.min_support is not None else []),
+            ]
+            texts.append(f"{one.rule} ({', '.join(options)})" if options else one.rule)
+        texts += [f"expected {attribute}: {' | '.join(levels)}" for attribute, levels in self.expected.items()]
+        return (*texts, *(f"audited {attribute}" for attribute in self.audited))
 
 
 class EvaluateConfig(Settings):
@@ -282,8 +368,13 @@ def validated(values: Mapping[str, Any], model: type[S], where: str) -> S:
     try:
         return model.model_validate(dict(values))
     except ValidationError as error:
-        problem = error.errors()[0]
+        # A misspelt key is said before the lack of the key that was meant.
+        problem = min(error.errors(), key=lambda p: p["type"] != "extra_forbidden")
         place = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] == "missing":
+            raise ConfigError(f"{where}: {place!r} is missing") from error
+        if problem["type"] == "too_short":
+            raise ConfigError(f"{where}: {place!r} is empty") from error
         if problem["type"] == "extra_forbidden":
             key = str(problem["loc"][-1])
             known = _fields_at(model, problem["loc"][:-1])
@@ -292,8 +383,10 @@ def validated(values: Mapping[str, Any], model: type[S], where: str) -> S:
 
 
 def _fields_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
-    for part in map(str, location):
+    for part in (str(part) for part in location if not isinstance(part, int)):
         annotation = model.model_fields[part].annotation if part in model.model_fields else None
+        if get_origin(annotation) is tuple:
+            annotation = get_args(annotation)[0]
         if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
             return []
         model = annotation

@@ -14,11 +14,14 @@ import typer
 
 from fairaudit import __version__
 from fairaudit.cli.audit import audit
+from fairaudit.cli.compare import compare
 from fairaudit.cli.data import data
 from fairaudit.cli.demo import demo
 from fairaudit.cli.evaluate import evaluate
 from fairaudit.cli.gate import gate
 from fairaudit.cli.list import list_
+from fairaudit.cli.merge import merge
+from fairaudit.cli.plan import plan
 from fairaudit.cli.report import report
 from fairaudit.cli.streams import patient_streams, say
 from fairaudit.errors import FairauditError
@@ -61,6 +64,9 @@ def _root(
 app.command("evaluate")(evaluate)
 app.command("audit")(audit)
 app.command("gate")(gate)
+app.command("plan")(plan)
+app.command("compare")(compare)
+app.command("merge")(merge)
 app.command("report")(report)
 app.command("list")(list_)
 app.add_typer(data, name="data")

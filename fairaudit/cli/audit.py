@@ -7,31 +7,44 @@ from typing import Annotated
 
 import typer
 
+from fairaudit.cli import counting as c
 from fairaudit.cli import options as o
+from fairaudit.cli import parsing as p
 from fairaudit.cli.show import check_format, show
 from fairaudit.cli.streams import say
 from fairaudit.cli.verdict import read_gate
 
 Table = Annotated[Path, typer.Argument(metavar="PREDICTIONS", help="CSV or Parquet file, or a run folder.")]
-YTrue = Annotated[str | None, typer.Option("--y-true", help="Column of labels.", rich_help_panel=o.DATA)]
-YPred = Annotated[str | None, typer.Option("--y-pred", help="Column of predicted classes.", rich_help_panel=o.DATA)]
+YTrue = Annotated[str | None, typer.Option("--y-true", metavar="COLUMN", help="The labels.", rich_help_panel=o.DATA)]
+YPred = Annotated[
+    str | None,
+    typer.Option(
+        "--y-pred",
+        metavar="COLUMN",
+        help="The predicted classes. Default: that of the labels with _pred.",
+        rich_help_panel=o.DATA,
+    ),
+]
 YScore = Annotated[
     list[str] | None,
     typer.Option(
         "--y-score",
-        help="Column with the score of the positive class, or CLASS=COLUMN, repeatable.",
+        metavar="COLUMN",
+        help="The score of the positive class, or CLASS=COLUMN. Repeatable.",
         rich_help_panel=o.DATA,
     ),
 ]
-RowId = Annotated[str | None, typer.Option("--id", help="Column that names each image.", rich_help_panel=o.DATA)]
-Identity = Annotated[str | None, typer.Option("--identity", help="Column of persons.", rich_help_panel=o.DATA)]
+RowId = Annotated[str | None, typer.Option("--id", metavar="COLUMN", help="What names each image.", rich_help_panel=o.DATA)]
+Identity = Annotated[
+    str | None, typer.Option("--identity", metavar="COLUMN", help="Who is on each image.", rich_help_panel=o.DATA)
+]
 Classes = Annotated[
     str | None,
-    typer.Option("--classes", help="Every class, with commas. Default: those that occur.", rich_help_panel=o.DATA),
+    typer.Option("--classes", metavar="A,B,…", help="Every class. Default: those that occur.", rich_help_panel=o.DATA),
 ]
 Target = Annotated[
     str | None,
-    typer.Option("--target", help="Which target, in a table of several.", rich_help_panel=o.AUDIT),
+    typer.Option("--target", metavar="NAME", help="Which target, in a table of several.", rich_help_panel=o.AUDIT),
 ]
 
 
@@ -52,6 +65,12 @@ def audit(
     bootstrap: o.Bootstrap = None,
     seed: o.Seed = None,
     min_support: o.MinSupport = None,
+    bins: c.Bins = None,
+    missing: c.Missing = None,
+    threshold: c.Threshold = None,
+    beta: c.Beta = None,
+    aggregate: c.Aggregate = None,
+    top_k: c.TopK = None,
     rule: o.Rules = None,
     policy: o.PolicyFile = None,
     on_inconclusive: o.OnInconclusive = None,
@@ -66,26 +85,26 @@ def audit(
 
     fairaudit audit predictions.csv --y-true gender --y-pred gender_pred --by race --by race,gender
     """
-    from fairaudit.config import AuditSettings, validated
+    from fairaudit.config import AuditSettings
     from fairaudit.workflows.audit_table import audit_table
 
     format_ = check_format(format_)
     gate = read_gate(rule, policy, on_inconclusive, exit_zero)
-    settings = validated(
-        o.given(
+    settings = p.checked(
+        p.given(
             target=target,
-            by=o.groupings(by),
-            privileged=o.levels(privileged),
+            by=p.groupings(by),
+            privileged=p.levels(privileged),
             positive=positive,
             where=where,
-            confidence=confidence or gate.confidence,
+            confidence=p.first(confidence, gate.confidence),
             bootstrap=bootstrap,
             seed=seed,
-            min_support=min_support or gate.min_support,
+            min_support=p.first(min_support, gate.min_support),
             rules=gate.rules,
+            **c.counting(bins, missing, threshold, beta, aggregate, top_k),
         ),
         AuditSettings,
-        "the flags",
     )
     result, written = audit_table(
         predictions,
@@ -95,7 +114,7 @@ def audit(
         y_score=tuple(y_score or ()),
         row_id=row_id,
         identity=identity,
-        classes=o.names(classes),
+        classes=p.names(classes),
         out=out,
     )
     show(result, format_)

@@ -8,15 +8,21 @@ from typing import Annotated
 import typer
 
 from fairaudit.cli import options as o
+from fairaudit.cli import parsing as p
 from fairaudit.cli.streams import stdout_colour, stdout_width, warn, write_out
 from fairaudit.errors import UsageError
 
 data = typer.Typer(help="Look at a dataset before looking at a model.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Dataset; see 'fairaudit list datasets'.")]
-Split = Annotated[str | None, typer.Option("--split", help="Default: every image.")]
-Target = Annotated[str | None, typer.Option("--target", help="Show how balanced this target is within each group.")]
-ProfileFormat = Annotated[str, typer.Option("--format", "-f", help="terminal or json.")]
+Split = Annotated[str | None, typer.Option("--split", metavar="NAME", help="Default: every image.", rich_help_panel=o.DATA)]
+Target = Annotated[
+    str | None,
+    typer.Option("--target", metavar="NAME", help="Show how balanced it is within each group.", rich_help_panel=o.AUDIT),
+]
+ProfileFormat = Annotated[
+    str, typer.Option("--format", "-f", metavar="NAME", help="terminal or json.", rich_help_panel=o.OUTPUT)
+]
 
 
 @data.callback()
@@ -42,8 +48,9 @@ def profile(
         raise UsageError(f"--format {format_!r}: a profile is printed as terminal or json")
     from fairaudit.workflows.profile import profile_dataset, profile_table
 
-    options = o.pairs("--data-option", data_option)
-    found, notes = profile_dataset(name, root, split or "all", o.groupings(by) or (), target, options)
+    options = p.data_options(data_option)
+    p.check_data_options(options)
+    found, notes = profile_dataset(name, root, split or "all", p.groupings(by) or (), target, options)
     warn(notes)
     if format_ == "json":
         write_out(json.dumps(found.to_record(), indent=2, ensure_ascii=False))
@@ -55,5 +62,10 @@ def profile(
     text, colour = StringIO(), stdout_colour()
     console = Console(file=text, width=stdout_width(), force_terminal=colour, color_system="standard" if colour else None)
     console.print(profile_table(found))
-    write_out(text.getvalue())
+    lines = [line.rstrip() for line in text.getvalue().splitlines()]
+    if found.identities is not None:
+        lines += ["", f"{found.identities:,} people"]
+    if found.self_identified:
+        lines += ["", "the labels are how people identify themselves"]
+    write_out("\n".join(lines))
     return 0

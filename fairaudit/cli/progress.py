@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from time import perf_counter
 
 from fairaudit.cli.streams import stderr_is_terminal
 
@@ -31,12 +32,22 @@ def image_progress(show: bool = True, what: str = "images") -> Iterator[Progress
         TextColumn("left"),
         TimeRemainingColumn(compact=True),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=None, rate="")
+    bar = Progress(*columns, console=Console(stderr=True), transient=True)
+    began, before, last = 0.0, 0, 0
 
-        def advance(done: int, total: int) -> None:
-            elapsed = bar.tasks[0].elapsed or 0.0
-            rate = f"{done / elapsed:.0f} {what}/s" if elapsed > 0.2 and done else ""
-            bar.update(task, completed=done, total=total, rate=rate)
+    def advance(done: int, total: int) -> None:
+        nonlocal began, before, last
+        if not bar.task_ids or done < last:  # work begins, or begins again: what went before was loading, or other work
+            began, before = perf_counter(), done
+            for task in bar.task_ids:
+                bar.remove_task(task)
+            bar.add_task(what, total=total, completed=done, rate="")
+            bar.start()
+        elapsed, more, last = perf_counter() - began, done - before, done
+        rate = f"{more / elapsed:.0f} {what}/s" if elapsed > 0.2 and more > 0 else ""
+        bar.update(bar.task_ids[0], completed=done, total=total, rate=rate)
 
+    try:
         yield advance
+    finally:
+        bar.stop()

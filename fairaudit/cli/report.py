@@ -16,7 +16,7 @@ Run = Annotated[Path, typer.Argument(metavar="RUN", help="Run folder, or an audi
 def report(run: Run, format_: o.Format = "terminal") -> int:
     """Print a stored run again, in any format.
 
-    fairaudit report runs/latest --format markdown
+    fairaudit report runs/mine --format markdown
     """
     from fairaudit.artifacts.records import read_audit
 

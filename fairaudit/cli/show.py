@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from fairaudit import plugins
+from typing import TYPE_CHECKING
+
 from fairaudit.cli.streams import stdout_colour, stdout_width, write_out
-from fairaudit.results import AuditResult
+
+if TYPE_CHECKING:
+    from fairaudit.results import AuditResult
 
 
 def check_format(name: str) -> str:
@@ -13,6 +16,8 @@ def check_format(name: str) -> str:
     Raises:
         UnknownNameError: there is no such format.
     """
+    from fairaudit import plugins
+
     return plugins.canonical("reports", name)
 
 
@@ -23,6 +28,8 @@ def show(result: AuditResult, name: str) -> None:
         result: the audit.
         name: a report format.
     """
+    from fairaudit import plugins
+
     fitting = {"width": stdout_width(), "color": stdout_colour()}
     known = plugins.options("reports", name)
     write_out(plugins.load("reports", name).render(result, **{k: v for k, v in fitting.items() if k in known}))

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fairaudit.cli.streams import warn
 from fairaudit.errors import UsageError
-from fairaudit.results import EXIT_CODES, AuditResult, Verdict
+
+if TYPE_CHECKING:
+    from fairaudit.results import AuditResult
 
 ON_INCONCLUSIVE = ("error", "fail", "pass")
 
@@ -33,13 +36,20 @@ class Gate:
 
     def exit_code(self, result: AuditResult) -> int:
         """Exit code of a verdict: 0 pass or no rules, 1 fail, 3 inconclusive unless told otherwise."""
+        from fairaudit.results import EXIT_CODES, Verdict
+
         if self.exit_zero:
             return 0
         if result.verdict is Verdict.INCONCLUSIVE and self.on_inconclusive != "error":
             if self.on_inconclusive == "fail":
                 return EXIT_CODES[Verdict.FAIL]
-            open_rules = [r.rule for r in result.rules if r.verdict is Verdict.INCONCLUSIVE]
-            warn([f"{len(open_rules)} rules are inconclusive and were let pass: {'; '.join(open_rules)}"])
+            open_rules = [r.rule for r in result.rules if r.verdict is Verdict.INCONCLUSIVE and r.severity == "error"]
+            how_many = (
+                "1 rule is inconclusive and was"
+                if len(open_rules) == 1
+                else f"{len(open_rules)} rules are inconclusive and were"
+            )
+            warn([f"{how_many} let pass: {'; '.join(open_rules)}"])
             return 0
         return EXIT_CODES[result.verdict]
 
@@ -57,7 +67,7 @@ def read_gate(rules: Sequence[str] | None, policy: Path | None, on_inconclusive:
 
         read = read_toml(policy, Policy)
         texts, confidence, min_support, strictness = (
-            read.rules + texts,
+            read.requirements + texts,
             read.confidence,
             read.min_support,
             read.on_inconclusive,

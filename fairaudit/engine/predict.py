@@ -116,7 +116,7 @@ def predict(
     workers = settings.workers if settings.workers is not None else (cores() if on_cpu else min(_MOST_LOADERS, cores()))
     batch_size = settings.batch_size or _BATCH_SIZE.get(placement.device.type, 64)
     rows = [str(row) for row in manifest.frame["row"]]
-    batches = ImageBatches(manifest.store, rows, classifier.preprocess, batch_size)
+    batches = ImageBatches(manifest.store, rows, classifier.preprocess, batch_size, settings.exact_resize)
     own = range(placement.process, len(batches), placement.processes)
     limit = _Limit(settings.max_unreadable, already=len(manifest.store.missing(rows)))
     if on_cpu:

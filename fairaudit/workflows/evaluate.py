@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import re
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,23 +14,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from fairaudit.artifacts.folder import check_replaceable, write_run
+from fairaudit import plugins
+from fairaudit.artifacts.folder import check_replaceable, unwritable, write_run
 from fairaudit.artifacts.records import write_audit, write_json, write_toml
 from fairaudit.artifacts.tables import write_predictions
 from fairaudit.config import AuditSettings, EvaluateConfig
-from fairaudit.data.locate import audit_options, load_dataset
+from fairaudit.data.locate import audit_options, find_root, load_dataset
 from fairaudit.data.manifest import Manifest
 from fairaudit.data.sampling import stratified_sample
-from fairaudit.engine.devices import finish, is_main
+from fairaudit.engine.devices import finish, is_main, place
 from fairaudit.engine.predict import Inference, predict
 from fairaudit.errors import DataError, UsageError
 from fairaudit.metrics.subset import parse_subset
 from fairaudit.models.classifier import Classifier, load_classifier
-from fairaudit.predictions import MISSING, Column, Predictions, Task
 from fairaudit.results import AuditResult
 from fairaudit.workflows.audit import audit
+from fairaudit.workflows.labels import assemble, column_of, columns_of, encode, level_of, spelling
 from fairaudit.workflows.preflight import preflight
 from fairaudit.workflows.provenance import environment
 
@@ -60,11 +62,15 @@ class Plan:
         manifest: the images.
         target: the audited target, spelt as the dataset does.
         audit: settings completed from the dataset's card.
+        root: folder of the dataset; None where it needs none.
+        available: images before a ``limit`` took its sample.
     """
 
     manifest: Manifest
     target: str
     audit: AuditSettings
+    root: Path | None
+    available: int
 
 
 def evaluate(
@@ -91,27 +97,40 @@ def evaluate(
         FairauditError: anything that a user can mend; see each step.
     """
     try:
-        folder = out or RUNS / _folder_name(config)
+        folder = out or _new_folder(config)
         check_replaceable(folder)
+        _check_writable(folder)
+        device = place(config.inference.device).device
         plan = prepare(config)
         levels = {name: plan.manifest.levels(name) for name in plan.manifest.attributes}
         classifier = load_classifier(config.model, config.network, plan.target, levels)
-        spelling = _spelling(classifier, plan)
+        spelt, left_out = spelling(classifier.head.tasks, plan.manifest, plan.target)
+        _rehearse(plan, spelt)
         if announce is not None and is_main():
-            announce(preflight(classifier, plan.manifest, plan.target, plan.audit, config.inference))
+            announce(
+                preflight(
+                    classifier,
+                    plan.manifest,
+                    plan.audit,
+                    available=plan.available,
+                    device=str(device),
+                    precision=config.inference.precision,
+                )
+            )
         inference = predict(classifier, plan.manifest, config.inference, progress if is_main() else None)
         if not is_main():
             return None
-        predictions = assemble(inference, plan.manifest, spelling)
+        scored = {column_of(task, plan.manifest): scores for task, scores in inference.scores.items()}
+        predictions = assemble(inference.rows, scored, plan.manifest, spelt, plan.target)
     finally:
         finish()
-    warnings = [*plan.manifest.notes, *classifier.warnings]
+    warnings = [*plan.manifest.notes, *classifier.warnings, *left_out]
     if inference.unreadable:
         first = ", ".join(row for row, _ in inference.unreadable[:5])
         warnings.append(f"{len(inference.unreadable)} images could not be read and are left out: {first}")
     card = plan.manifest.card
     perceived = "labels of gender and race are as perceived by others, not as people identify themselves"
-    notes = [card.note] if card.note or card.self_identified else [perceived]
+    notes = [n for n in (card.note or (None if card.self_identified else perceived),) if n]
     if inference.unreadable:
         notes.append(warnings[-1])
     result = audit(predictions, plan.audit, card_privileged=card.privileged, notes=notes)
@@ -123,7 +142,7 @@ def evaluate(
             "predictions.parquet": partial(write_predictions, predictions),
             "audit.json": partial(write_audit, result),
             "run.json": lambda path: write_json(path, record),
-            "config.toml": lambda path: write_toml(path, _reproducible(config)),
+            "config.toml": lambda path: write_toml(path, _reproducible(config, plan.root)),
         },
     )
     return Evaluation(result, folder, tuple(warnings), inference.images_per_second)
@@ -137,8 +156,9 @@ def prepare(config: EvaluateConfig) -> Plan:
         DataError: no images are left.
     """
     wanted = config.audit
+    root = _root(config)
     options = {**audit_options(config.data, wanted.target, wanted.by), **config.data_options}
-    manifest = load_dataset(config.data, config.root, config.split, **options)
+    manifest = load_dataset(config.data, root, config.split, **options)
     card = manifest.card
     if wanted.target is None and card.target is None:
         raise UsageError(f"{config.data} has no usual target; name one with --target ({', '.join(manifest.attributes)})")
@@ -146,95 +166,41 @@ def prepare(config: EvaluateConfig) -> Plan:
     by = wanted.by or tuple(g for g in card.by if set(g) <= set(manifest.attributes))
     if not by and not wanted.rules:
         raise UsageError(f"{config.data} has no usual groupings; name one with --by ({', '.join(manifest.attributes)})")
-    privileged = tuple({manifest.column(k): manifest.level(k, v) for k, v in p.items()} for p in wanted.privileged)
+    privileged = tuple(
+        {column_of(k, manifest): level_of(v, k, manifest) for k, v in levels.items()} for levels in wanted.privileged
+    )
+    if manifest.frame[target].isna().all():
+        raise DataError(f"no image has a label for {target!r}; there is nothing to audit")
     if wanted.where is not None:
         manifest = _restrict(manifest, wanted.where)
+    available = len(manifest)
     if config.limit is not None:
-        crossed = dict.fromkeys([target, *(manifest.column(name) for group in by for name in group)])
-        manifest = stratified_sample(manifest, tuple(crossed), config.limit, wanted.seed)
-    return Plan(manifest, target, wanted.model_copy(update={"target": target, "by": by, "privileged": privileged}))
+        crossed = dict.fromkeys([target, *(column_of(name, manifest) for group in by for name in group)])
+        known = [name for name in crossed if name in manifest.attributes]  # what is not is refused by the audit
+        manifest = stratified_sample(manifest, known, config.limit, wanted.seed)
+    completed = wanted.model_copy(update={"target": target, "by": by, "privileged": privileged})
+    return Plan(manifest, target, completed, root, available)
 
 
-def columns_of(manifest: Manifest) -> tuple[dict[str, Column], dict[str, np.ndarray]]:
-    """Categorical and numeric columns of a manifest, as the statistics want them."""
-    frame = manifest.frame
-    categorical = {
-        name: Column(frame[name].cat.codes.to_numpy().astype(np.int64), manifest.levels(name))
-        for name in manifest.attributes
-    }
-    numeric = {
-        str(name): frame[name].to_numpy(dtype=np.float64)
-        for name in frame.columns
-        if pd.api.types.is_float_dtype(frame[name])
-    }
-    return categorical, numeric
+def _root(config: EvaluateConfig) -> Path | None:
+    name = plugins.canonical("datasets", config.data)
+    source = plugins.load("datasets", name)
+    return find_root(name, config.root, source.CARD) if getattr(source, "NEEDS_ROOT", True) else config.root
 
 
-def assemble(inference: Inference, manifest: Manifest, spelling: Mapping[str, tuple[str, ...]]) -> Predictions:
-    """Join what was predicted with what is true.
-
-    Args:
-        inference: scores per task.
-        manifest: the labels.
-        spelling: task → its class names as the dataset spells them, in output order.
+def _rehearse(plan: Plan, spelt: Mapping[str, tuple[str, ...]]) -> None:
+    """Audit the labels as if they had been predicted: what is wrong with a rule must not be said after hours of work.
 
     Raises:
-        DataError: labels occur that the model has no class for.
+        FairauditError: as the audit would.
     """
-    position = {str(row): i for i, row in enumerate(manifest.frame["row"])}
-    read = manifest.take(np.array([position[str(row)] for row in inference.rows], dtype=np.int64))
-    categorical, numeric = columns_of(read)
-    tasks = {}
-    for name, classes in spelling.items():
-        scores = inference.scores[name]
-        y_pred = scores.argmax(-1).astype(np.int64)
-        y_true = np.full(len(y_pred), MISSING, dtype=np.int64)
-        if name in categorical:
-            y_true = _encode(categorical[name], classes, name)
-        tasks[name] = Task(classes, y_true, y_pred, scores)
-    identity = None
-    if "identity" in read.frame.columns:
-        identity = Column.of(read.frame["identity"].tolist())
-    attributes = {name: column for name, column in categorical.items() if name not in tasks}
-    return Predictions(np.asarray(inference.rows, dtype=object), tasks, attributes, numeric, identity)
-
-
-def _encode(labels: Column, classes: tuple[str, ...], name: str) -> np.ndarray:
-    index = {c: i for i, c in enumerate(classes)}
-    codes = np.array([*(index.get(level, MISSING) for level in labels.levels), MISSING], dtype=np.int64)
-    unknown = [i for i, level in enumerate(labels.levels) if level not in index and (labels.codes == i).any()]
-    if unknown:
-        counted = ", ".join(f"{labels.levels[i]} ({int((labels.codes == i).sum())} images)" for i in unknown)
-        raise DataError(
-            f"the model has no class for {counted} of {name!r}; its classes are {', '.join(classes)}: "
-            "restrict the audit with --where, or merge outputs with --merge"
-        )
-    return np.asarray(codes[labels.codes])
-
-
-def _spelling(classifier: Classifier, plan: Plan) -> dict[str, tuple[str, ...]]:
-    """Class names of every task as the dataset spells them; classes that the dataset lacks keep their own name."""
-    tasks = classifier.head.tasks
-    folded = {name.casefold(): name for name in plan.manifest.attributes}
-    if plan.target not in {folded.get(task.casefold(), task) for task in tasks}:
-        raise UsageError(f"the model predicts {', '.join(tasks)}, not {plan.target!r}; name another --target or --head")
-    spelt: dict[str, tuple[str, ...]] = {}
-    for task, classes in tasks.items():
-        name = folded.get(task.casefold())
-        if name is None:
-            spelt[task] = classes
-        elif name == plan.target:
-            spelt[task] = tuple(plan.manifest.level(name, c) for c in classes)
-        else:
-            spelt[task] = tuple(_level_or_own(plan.manifest, name, c) for c in classes)
-    return spelt
-
-
-def _level_or_own(manifest: Manifest, column: str, name: str) -> str:
-    try:
-        return manifest.level(column, name)
-    except UsageError:
-        return name
+    n = len(plan.manifest)
+    labels = columns_of(plan.manifest)[0][plan.target]
+    scores = {name: np.zeros((n, len(classes))) for name, classes in spelt.items()}
+    scores[plan.target][np.arange(n), encode(labels, spelt[plan.target], plan.target)] = 1.0
+    rows = plan.manifest.frame["row"].to_numpy(dtype=object)
+    table = assemble(rows, scores, plan.manifest, spelt, plan.target)
+    audit(table, plan.audit, card_privileged=plan.manifest.card.privileged)
 
 
 def _restrict(manifest: Manifest, where: str) -> Manifest:
@@ -245,16 +211,33 @@ def _restrict(manifest: Manifest, where: str) -> Manifest:
     return manifest.take(keep)
 
 
-def _folder_name(config: EvaluateConfig) -> str:
+def _check_writable(folder: Path) -> None:
+    """A run folder that cannot be written must not be found out after hours of work.
+
+    Raises:
+        OutputError: nothing can be made where it is to be.
+    """
+    beside = next(parent for parent in folder.absolute().parents if parent.exists())
+    try:
+        Path(tempfile.mkdtemp(prefix=".fairaudit-", dir=beside)).rmdir()
+    except OSError as error:
+        raise unwritable(folder, error) from error
+
+
+def _new_folder(config: EvaluateConfig) -> Path:
+    """A folder below ``runs/`` that is not there yet, named after the time, the model and the data."""
+
     def plain(text: str) -> str:
         return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-.") or "run"
 
-    return f"{datetime.now():%Y%m%d-%H%M%S}-{plain(config.model.stem)}-{plain(config.data)}"
+    name = f"{datetime.now():%Y%m%d-%H%M%S}-{plain(config.model.stem)}-{plain(config.data)}"
+    names = itertools.chain([name], (f"{name}-{k}" for k in itertools.count(2)))
+    return next(RUNS / n for n in names if not (RUNS / n).exists())
 
 
-def _reproducible(config: EvaluateConfig) -> dict[str, Any]:
+def _reproducible(config: EvaluateConfig, root: Path | None) -> dict[str, Any]:
     """The configuration with absolute paths, so that it gives the same run from any folder."""
-    paths = {"model": config.model.resolve(), "root": None if config.root is None else config.root.resolve()}
+    paths = {"model": config.model.resolve(), "root": None if root is None else root.resolve()}
     record: dict[str, Any] = config.model_copy(update=paths).model_dump(mode="json", exclude_defaults=True)
     return record
 
@@ -272,7 +255,7 @@ def _provenance(
         "preprocessing": classifier.preprocess.model_dump(mode="json"),
         "data": {
             "name": config.data,
-            "root": None if config.root is None else str(config.root),
+            "root": None if plan.root is None else str(plan.root),
             "images": len(plan.manifest),
             "manifest_sha256": hashlib.sha256(table).hexdigest(),
             "unreadable": [{"row": row, "reason": why} for row, why in inference.unreadable],
@@ -282,6 +265,7 @@ def _provenance(
             "precision": inference.precision,
             "batch_size": inference.batch_size,
             "workers": inference.workers,
+            "exact_resize": config.inference.exact_resize,
             "seconds": round(inference.seconds, 3),
             "images_per_second": round(inference.images_per_second, 2),
         },
