@@ -1,40 +1,54 @@
 """The gate: a rule and the counts of a grouping in, pass, fail or inconclusive out.
 
-A contrast passes only if its whole interval is inside the limit and fails only if it is wholly outside. Every contrast of
-a rule must hold, which fixes the intervals: "all hold" is an intersection of statements, so the side that proves a pass
-is not corrected; "one does not" is a union, so the side that proves a failure holds for all contrasts of the rule at once
-(Šidák, and the studentized range for a gap). A group that cannot be judged keeps the rule from passing.
+A contrast passes only if its whole interval is inside the limit and fails only if it is wholly outside; ``numbers`` says
+why the two ends are corrected differently. A group that cannot be judged keeps the rule from passing. What is inconclusive
+says how many more images would decide it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import numpy as np
 
 from fairaudit.errors import UnknownNameError, UsageError
-from fairaudit.metrics.disparity import NAMED, Comparison, Contrast, named_key
-from fairaudit.metrics.measure import Measure, Metric, Table
+from fairaudit.metrics.needed import say_needed
+from fairaudit.metrics.numbers import Grouping as Grouping
+from fairaudit.metrics.numbers import Number, numbers_of, unjudged
 from fairaudit.metrics.rates import Direction
-from fairaudit.metrics.rules import Rule
+from fairaudit.metrics.rules import Presence, Requirement, Rule
 from fairaudit.results import Group, RuleOutcome, RuleResult, Verdict
 
 
-@dataclass(frozen=True)
-class Grouping:
-    """One grouping, ready to be judged.
+def judge_all(
+    requirements: Iterable[Requirement], groupings: Sequence[Grouping], baseline: Sequence[Grouping] | None = None
+) -> tuple[RuleResult, ...]:
+    """Judge everything that is required of an audit.
 
-    Attributes:
-        by: the crossed attributes.
-        groups: (g,) attribute → level.
-        table: counts of every group.
-        comparison: privileged group, confidence, smallest support.
+    Args:
+        requirements: rules, expected levels, attributes that must be audited.
+        groupings: the audit's.
+        baseline: those of the audit that ``worse_by`` rules compare with.
+
+    Raises:
+        UsageError: a rule's class does not fit its metric, or a rule needs a baseline and there is none.
+        UnknownNameError: a grouping or class does not exist.
     """
-
-    by: tuple[str, ...]
-    groups: tuple[Group, ...]
-    table: Table
-    comparison: Comparison
+    judged = []
+    for one in requirements:
+        if isinstance(one, Presence):
+            judged.append(judge_presence(one, groupings))
+        elif not one.worse_by:
+            judged.append(judge(one, find_grouping(one, groupings)))
+        elif baseline is None:
+            raise UsageError(
+                f"the rule {one.text!r} compares with a baseline: judge it with fairaudit gate AUDIT --baseline audit.json"
+            )
+        else:
+            judged.append(judge(one, find_grouping(one, groupings), find_grouping(one, baseline)))
+    return tuple(judged)
 
 
 def find_grouping(rule: Rule, groupings: Iterable[Grouping]) -> Grouping:
@@ -51,46 +65,58 @@ def find_grouping(rule: Rule, groupings: Iterable[Grouping]) -> Grouping:
     raise UnknownNameError(f"grouping in the rule {rule.text!r}:", ",".join(rule.by), [",".join(g.by) for g in known])
 
 
-def judge(rule: Rule, grouping: Grouping) -> RuleResult:
+def judge(rule: Rule, grouping: Grouping, baseline: Grouping | None = None) -> RuleResult:
     """Judge one rule.
 
     Args:
         rule: the rule.
         grouping: its grouping, see ``find_grouping``.
+        baseline: the same grouping of the audit that it is compared with, for ``worse_by``.
 
     Raises:
         UsageError: the rule's class does not fit its metric.
         UnknownNameError: no such class.
     """
-    outcomes: list[RuleOutcome] = []
-    table, comparison = grouping.table, grouping.comparison
-    if rule.named:
-        rates = NAMED[rule.metric].rates
-        if rule.of is not None and rule.of.strip().casefold() == "macro" and not NAMED[rule.metric].macro:
-            raise UsageError(f"the rule {rule.text!r}: {rule.metric} is of one class; name it instead of [macro]")
-        families = [[Metric(r, m.of) for r in rates] for m in table.resolve(rates[0], rule.of)]
-        keys = [named_key(table, rule.metric, metrics[0].of) for metrics in families]
-    else:
-        families = [[m] for m in table.resolve(rule.metric, rule.of)]
-        keys = [table.key(metrics[0]) for metrics in families]
-    for key, metrics in zip(keys, families, strict=True):
-        measures = [table.measure(m) for m in metrics]
-        if rule.kind in ("gap", "spread"):
-            outcomes += _over_groups(rule, key, grouping, measures, len(families))
-        elif rule.kind == "worst_group":
-            outcomes += _each_group(rule, key, grouping, measures[0], len(families))
-        else:
-            outcomes += _each_contrast(rule, key, grouping, measures[0], len(families))
-    if not outcomes:
-        why = "no group has images" if comparison.privileged is None else "there is only one group to compare"
-        outcomes = [_unjudged(keys[0], None, why)]
-    return RuleResult(rule.text, overall_verdict(o.verdict for o in outcomes), tuple(outcomes))
+    grouping = _with_floor(grouping, rule.min_support)
+    numbers = numbers_of(rule, grouping)
+    if baseline is not None:
+        before = {(n.key, _name(baseline, n.group)): n for n in numbers_of(rule, _with_floor(baseline, rule.min_support))}
+        sign = -1.0 if _falls(rule, numbers) else 1.0
+        numbers = [_worse(n, before.get((n.key, _name(grouping, n.group))), sign) for n in numbers]
+    outcomes = tuple(_outcome(rule, grouping, n) for n in numbers)
+    return RuleResult(rule.text, overall_verdict(o.verdict for o in outcomes), outcomes, rule.severity, rule.decide_on)
+
+
+def judge_presence(requirement: Presence, groupings: Iterable[Grouping]) -> RuleResult:
+    """Judge whether an attribute was audited, and whether expected levels have images; what is absent is inconclusive."""
+    attribute = requirement.by[0].casefold()
+    about = [(g, name) for g in groupings for name in g.by if name.casefold() == attribute]
+    outcomes = []
+    if not about:
+        outcomes.append(_absent("images", None, f"{requirement.by[0]} was not audited"))
+    elif not requirement.levels:
+        outcomes.append(_present("images", None, max(int(g.table.n.sum()) for g, _ in about)))
+    for level in requirement.levels if about else ():
+        grouping, name = min(about, key=lambda found: len(found[0].by))
+        inside = [group[name].casefold() == level.casefold() for group in grouping.groups]
+        n = int(grouping.table.n[np.array(inside, dtype=np.bool_)].sum())
+        shown = {name: level}
+        outcomes.append(_present("images", shown, n) if n else _absent("images", shown, "absent: expected, and no images"))
+    return RuleResult(requirement.text, overall_verdict(o.verdict for o in outcomes), tuple(outcomes))
 
 
 def overall_verdict(verdicts: Iterable[Verdict]) -> Verdict:
     """Fail if one fails, else inconclusive if one is, else pass; none of nothing."""
     found = set(verdicts)
     return next((v for v in (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS) if v in found), Verdict.NONE)
+
+
+def policy_verdict(results: Iterable[RuleResult]) -> Verdict:
+    """Verdict of all rules together; those that only warn do not count, and where there are no others it is a pass."""
+    known = list(results)
+    if known and all(r.severity == "warning" for r in known):
+        return Verdict.PASS
+    return overall_verdict(r.verdict for r in known if r.severity != "warning")
 
 
 def decide(low: float, high: float, rule: Rule) -> Verdict:
@@ -103,86 +129,73 @@ def decide(low: float, high: float, rule: Rule) -> Verdict:
     return Verdict.PASS if inside else Verdict.FAIL if outside else Verdict.INCONCLUSIVE
 
 
-def _over_groups(rule: Rule, key: str, grouping: Grouping, measures: list[Measure], families: int) -> list[RuleOutcome]:
-    comparison = grouping.comparison
-    left_out = []
-    for i, group in enumerate(grouping.groups):
-        why = next((w for m in measures if (w := comparison.left_out(m, i)) is not None), None)
-        if why is not None:
-            left_out.append(_unjudged(key, group, why))
-    return [_outcome(rule, key, None, comparison.over_groups(measures, rule.kind, families)), *left_out]
+def rule_notes(judged: Sequence[RuleResult]) -> list[str]:
+    """What a reader must know of how rules were judged."""
+    blunt = sum(r.decided_on == "point" for r in judged)
+    if not blunt:
+        return []
+    which = "1 rule was" if blunt == 1 else f"{blunt} rules were"
+    return [f"{which} decided on the estimate alone, as if it were the truth: chance can pass or fail it either way"]
 
 
-def _each_contrast(rule: Rule, key: str, grouping: Grouping, measure: Measure, families: int) -> list[RuleOutcome]:
-    comparison = grouping.comparison
-    plain = comparison.against_privileged(measure, rule.kind, family=1)
-    judged = sum(c.group is not None and comparison.cannot_compare(measure, c.group) is None for c in plain)
-    wide = comparison.against_privileged(measure, rule.kind, family=max(1, families * judged))
-    outcomes = []
-    for z, s in zip(plain, wide, strict=True):
-        assert z.group is not None  # contrasts against the privileged group always name the other one
-        group = grouping.groups[z.group]
-        why = comparison.cannot_compare(measure, z.group)
-        if why is not None or math.isnan(z.estimate.value):
-            if math.isinf(z.estimate.value):  # a record tells infinite from undefined by how its reason starts
-                why = f"{z.estimate.reason}; {why}"
-            outcomes.append(_unjudged(key, group, why or z.estimate.reason or "undefined", z))
-            continue
-        value, low, high = z.estimate.value, s.estimate.ci_low, z.estimate.ci_high
-        if rule.operator in (">=", ">"):
-            low, high = z.estimate.ci_low, s.estimate.ci_high
-        if rule.kind == "difference":
-            value = abs(value)
-            low, high = (
-                max(0.0, s.estimate.ci_low, -s.estimate.ci_high),
-                max(z.estimate.ci_high, -z.estimate.ci_low),
-            )
-        outcomes.append(_judged(rule, key, group, value, low, high, z.estimate.support, z.estimate.reason))
-    return outcomes
+def _with_floor(grouping: Grouping, min_support: int | None) -> Grouping:
+    if min_support is None:
+        return grouping
+    return replace(grouping, comparison=replace(grouping.comparison, min_support=min_support))
 
 
-def _each_group(rule: Rule, key: str, grouping: Grouping, measure: Measure, families: int) -> list[RuleOutcome]:
-    comparison = grouping.comparison
-    usable = int(comparison.usable(measure).sum())
-    low, high = comparison.worst_limits(measure, max(1, usable * families))
-    outcomes = []
-    for i, group in enumerate(grouping.groups):
-        why = comparison.left_out(measure, i)
-        if why is not None:
-            outcomes.append(_unjudged(key, group, why))
-        else:
-            support = int(measure.support[i])
-            outcomes.append(_judged(rule, key, group, float(measure.value[i]), float(low[i]), float(high[i]), support))
-    worst_first = measure.direction is Direction.HIGHER
-    return sorted(outcomes, key=lambda o: (math.isnan(o.value), o.value if worst_first else -o.value))
+def _name(grouping: Grouping, group: int | None) -> str | None:
+    return None if group is None else repr(sorted(grouping.groups[group].items()))
 
 
-def _outcome(rule: Rule, key: str, group: Group | None, contrast: Contrast) -> RuleOutcome:
-    e = contrast.estimate
-    if math.isnan(e.value):
-        return _unjudged(key, group, e.reason or "undefined")
-    return _judged(rule, key, group, e.value, e.ci_low, e.ci_high, e.support)
+def _falls(rule: Rule, numbers: Sequence[Number]) -> bool:
+    """Whether the number gets smaller as it gets worse: only the worst group's value of a metric that is better high."""
+    measures = [s.measure for n in numbers for s in n.samples]
+    return rule.kind == "worst_group" and bool(measures) and measures[0].direction is Direction.HIGHER
 
 
-def _judged(
-    rule: Rule,
-    key: str,
-    group: Group | None,
-    value: float,
-    low: float,
-    high: float,
-    support: int,
-    infinite: str | None = None,
-) -> RuleOutcome:
-    verdict = decide(low, high, rule)
-    said = [] if infinite is None else [infinite]
+def _worse(now: Number, before: Number | None, sign: float) -> Number:
+    """How much worse a number is than the baseline's: MOVER of the two intervals, the audits being independent."""
+    why = now.unjudged
+    if why is None and before is None:
+        why = "the baseline does not have this group"
+    if why is None and before is not None and before.unjudged is not None:
+        why = f"in the baseline: {before.unjudged}"
+    if why is not None or before is None:
+        return unjudged(now.key, now.group, why or "undefined")
+    value = sign * (now.value - before.value)
+    rise = math.hypot(now.high - now.value, before.value - before.low)
+    fall = math.hypot(now.value - now.low, before.high - before.value)
+    down, up = (fall, rise) if sign > 0 else (rise, fall)
+    said = f"{now.value:.3f} after {before.value:.3f} in the baseline"
+    return Number(now.key, now.group, value, value - down, value + up, min(now.support, before.support), said=said)
+
+
+def _outcome(rule: Rule, grouping: Grouping, number: Number) -> RuleOutcome:
+    group = None if number.group is None else grouping.groups[number.group]
+
+    def outcome(verdict: Verdict, reason: str | None) -> RuleOutcome:
+        return RuleOutcome(number.key, group, number.value, number.low, number.high, verdict, reason)
+
+    if number.unjudged is not None:
+        return outcome(Verdict.INCONCLUSIVE, number.unjudged)
+    if rule.decide_on == "point":
+        return outcome(decide(number.value, number.value, rule), number.said)
+    verdict = decide(number.low, number.high, rule)
+    said = [] if number.said is None else [number.said]
     if verdict is Verdict.INCONCLUSIVE:
-        said.append(f"the interval {low:.3f} to {high:.3f} contains the limit {rule.limit:g}; support {support}")
-    return RuleOutcome(key, group, value, low, high, verdict, "; ".join(said) or None)
+        said.append(
+            f"the interval {number.low:.3f} to {number.high:.3f} contains the limit {rule.limit:g}; "
+            f"support {number.support}"
+        )
+        if number.samples:
+            said.append(say_needed(rule, grouping.comparison, grouping.groups, number.samples, number.group, number.joint))
+    return outcome(verdict, "; ".join(said) or None)
 
 
-def _unjudged(key: str, group: Group | None, why: str, contrast: Contrast | None = None) -> RuleOutcome:
-    if contrast is None:
-        return RuleOutcome(key, group, math.nan, math.nan, math.nan, Verdict.INCONCLUSIVE, why)
-    e = contrast.estimate
-    return RuleOutcome(key, group, e.value, e.ci_low, e.ci_high, Verdict.INCONCLUSIVE, why)
+def _absent(key: str, group: Group | None, why: str) -> RuleOutcome:
+    return RuleOutcome(key, group, math.nan, math.nan, math.nan, Verdict.INCONCLUSIVE, why)
+
+
+def _present(key: str, group: Group | None, n: int) -> RuleOutcome:
+    return RuleOutcome(key, group, float(n), math.nan, math.nan, Verdict.PASS)
