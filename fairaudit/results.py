@@ -77,7 +77,8 @@ class Disparity:
 
     Attributes:
         metric: ``accuracy``, ``true_positive_rate[Female]``, or a disparity such as ``disparate_impact[Female]``.
-        kind: difference, shortfall, ratio, gap, spread or worst_group; None where the metric is a disparity itself.
+        kind: difference, shortfall, ratio, gap, spread, worst_group, min_max_ratio or pairwise_mean; None where the metric
+            is a disparity itself.
         group: the group compared with the privileged one, or the worst group; None where all groups make the number.
         estimate: the number.
     """
@@ -86,6 +87,34 @@ class Disparity:
     kind: str | None
     group: Group | None
     estimate: Estimate
+
+
+@dataclass(frozen=True)
+class GroupScores:
+    """The scores of one class in one group.
+
+    Attributes:
+        negatives: images of other classes in each bin of equal width from 0 to 1; a score on an edge is in the bin above.
+        positives: images of the class in each bin.
+        reliability: images, mean score and share of positives in each of ten bins of equal width; nan where empty.
+    """
+
+    negatives: tuple[int, ...]
+    positives: tuple[int, ...]
+    reliability: tuple[tuple[int, float, float], ...]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The scores behind a grouping; histograms of shards merge by adding.
+
+    Attributes:
+        of: the class that they are of.
+        groups: one per group, in the grouping's order.
+    """
+
+    of: str
+    groups: tuple[GroupScores, ...]
 
 
 @dataclass(frozen=True)
@@ -100,6 +129,7 @@ class GroupingResult:
         counts: (g, k, k) nested counts [group, true class, predicted class].
         groups: one result per group, in declared order, absent ones included.
         disparities: every metric × kind.
+        scores: histograms of the positive class's scores, where there are scores of two classes or a positive one.
     """
 
     by: tuple[str, ...]
@@ -109,6 +139,7 @@ class GroupingResult:
     counts: tuple[tuple[tuple[int, ...], ...], ...]
     groups: tuple[GroupResult, ...]
     disparities: tuple[Disparity, ...]
+    scores: Scores | None = None
 
 
 @dataclass(frozen=True)
@@ -136,11 +167,21 @@ class RuleOutcome:
 
 @dataclass(frozen=True)
 class RuleResult:
-    """A rule, its verdict and every contrast behind it."""
+    """A rule, its verdict and every contrast behind it.
+
+    Attributes:
+        rule: its text, which says all there is to it.
+        verdict: of all its contrasts.
+        outcomes: the contrasts.
+        severity: ``error``, or ``warning`` where it does not change the verdict of the audit.
+        decided_on: ``interval``, or ``point`` where the estimate was taken for the truth.
+    """
 
     rule: str
     verdict: Verdict
     outcomes: tuple[RuleOutcome, ...]
+    severity: str = "error"
+    decided_on: str = "interval"
 
 
 @dataclass(frozen=True)
@@ -204,6 +245,8 @@ def to_record(result: AuditResult) -> dict[str, Any]:
             {
                 "rule": rule.rule,
                 "verdict": rule.verdict.value,
+                "severity": rule.severity,
+                "decided_on": rule.decided_on,
                 "outcomes": [
                     {
                         "metric": outcome.metric,
@@ -251,6 +294,8 @@ def from_record(record: Mapping[str, Any]) -> AuditResult:
                     )
                     for outcome in rule["outcomes"]
                 ),
+                rule.get("severity", "error"),
+                rule.get("decided_on", "interval"),
             )
             for rule in record["rules"]
         ),
@@ -280,7 +325,39 @@ def _grouping_record(grouping: GroupingResult) -> dict[str, Any]:
             {"metric": d.metric, "kind": d.kind, "group": _plain(d.group), **_estimate_record(d.estimate)}
             for d in grouping.disparities
         ],
+        **({} if grouping.scores is None else {"scores": _scores_record(grouping.scores)}),
     }
+
+
+def _scores_record(scores: Scores) -> dict[str, Any]:
+    return {
+        "of": scores.of,
+        "groups": [
+            {
+                "negatives": " ".join(map(str, one.negatives)),
+                "positives": " ".join(map(str, one.positives)),
+                "reliability": [{"n": n, "score": _plain(s), "share": _plain(p)} for n, s, p in one.reliability],
+            }
+            for one in scores.groups
+        ],
+    }
+
+
+def _scores(record: Mapping[str, Any]) -> Scores:
+    def number(value: float | None) -> float:
+        return math.nan if value is None else value
+
+    return Scores(
+        record["of"],
+        tuple(
+            GroupScores(
+                tuple(map(int, one["negatives"].split())),
+                tuple(map(int, one["positives"].split())),
+                tuple((b["n"], number(b["score"]), number(b["share"])) for b in one["reliability"]),
+            )
+            for one in record["groups"]
+        ),
+    )
 
 
 def _grouping(record: Mapping[str, Any]) -> GroupingResult:
@@ -292,6 +369,7 @@ def _grouping(record: Mapping[str, Any]) -> GroupingResult:
         counts=tuple(tuple(tuple(row) for row in counts) for counts in record["counts"]),
         groups=tuple(GroupResult(one["group"], one["n"], _metrics(one["metrics"])) for one in record["groups"]),
         disparities=tuple(Disparity(d["metric"], d["kind"], d["group"], _estimate(d)) for d in record["disparities"]),
+        scores=None if record.get("scores") is None else _scores(record["scores"]),
     )
 
 

@@ -31,9 +31,9 @@ class DisparityRecord(EstimateRecord):
     """One contrast between groups."""
 
     metric: str
-    kind: Literal["difference", "shortfall", "ratio", "gap", "spread", "worst_group"] | None = Field(
-        description="null where the metric is a disparity itself"
-    )
+    kind: (
+        Literal["difference", "shortfall", "ratio", "gap", "spread", "worst_group", "min_max_ratio", "pairwise_mean"] | None
+    ) = Field(description="null where the metric is a disparity itself")
     group: GroupRecord
 
 
@@ -52,6 +52,35 @@ class GroupResultRecord(_Record):
     metrics: dict[str, EstimateRecord]
 
 
+class ReliabilityRecord(_Record):
+    """One of ten bins of equal width."""
+
+    n: Count
+    score: float | None = Field(description="mean score; null where the bin is empty")
+    share: float | None = Field(description="share of the class; null where the bin is empty")
+
+
+Histogram = Annotated[
+    str,
+    Field(pattern=r"^\d+( \d+)*$", description="images per bin of equal width from 0 to 1, separated by spaces"),
+]
+
+
+class GroupScoresRecord(_Record):
+    """The scores of one class in one group."""
+
+    negatives: Histogram
+    positives: Histogram
+    reliability: list[ReliabilityRecord]
+
+
+class ScoresRecord(_Record):
+    """The scores behind a grouping."""
+
+    of: str
+    groups: list[GroupScoresRecord]
+
+
 class GroupingRecord(_Record):
     """One grouping: its groups in declared order, and every metric × kind between them."""
 
@@ -62,6 +91,7 @@ class GroupingRecord(_Record):
     counts: list[list[list[Count]]] = Field(description="[group][true class][predicted class]; audits merge by adding")
     groups: list[GroupResultRecord]
     disparities: list[DisparityRecord]
+    scores: ScoresRecord | None = Field(default=None, description="where a positive class, or one of two, has scores")
 
 
 class OutcomeRecord(_Record):
@@ -81,6 +111,8 @@ class RuleRecord(_Record):
 
     rule: str
     verdict: Judged
+    severity: Literal["error", "warning"] = Field("error", description="a warning does not change the audit's verdict")
+    decided_on: Literal["interval", "point"] = Field("interval", description="what was held against the limit")
     outcomes: list[OutcomeRecord]
 
 

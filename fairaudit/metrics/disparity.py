@@ -23,10 +23,12 @@ from fairaudit.metrics.rates import MACRO, RATES, Direction
 from fairaudit.predictions import BoolArray, FloatArray, IntArray
 from fairaudit.results import Estimate
 
-Kind = Literal["difference", "shortfall", "ratio", "gap", "spread", "worst_group"]
+Kind = Literal["difference", "shortfall", "ratio", "gap", "spread", "worst_group", "min_max_ratio", "pairwise_mean"]
 AGAINST_PRIVILEGED: tuple[Kind, ...] = ("difference", "shortfall", "ratio")
 OVER_GROUPS: tuple[Kind, ...] = ("gap", "spread", "worst_group")
 KINDS: tuple[Kind, ...] = AGAINST_PRIVILEGED + OVER_GROUPS
+ALSO_LISTED: tuple[Kind, ...] = ("min_max_ratio", "pairwise_mean")
+"""Over groups as well: listed, not limited by rules."""
 
 
 @dataclass(frozen=True)
@@ -38,24 +40,52 @@ class Named:
         kind: how groups are compared.
         formula: for people.
         macro: whether it is also listed for the mean over classes.
+        source: whose definition it is.
     """
 
     rates: tuple[str, ...]
     kind: Kind
     formula: str
     macro: bool = False
+    source: str = "Fairlearn"
 
 
 NAMED: Mapping[str, Named] = {
-    "disparate_impact": Named(("selection_rate",), "ratio", "selection rate ÷ the privileged group's (AIF360)"),
+    "disparate_impact": Named(
+        ("selection_rate",), "ratio", "selection rate ÷ the privileged group's (AIF360)", source="AIF360"
+    ),
     "demographic_parity_difference": Named(("selection_rate",), "gap", "max − min selection rate (Fairlearn)"),
     "equal_opportunity_difference": Named(("true_positive_rate",), "gap", "max − min true positive rate (Fairlearn)"),
     "equalized_odds_difference": Named(
         ("true_positive_rate", "false_positive_rate"), "gap", "the larger gap of TPR and FPR (Fairlearn)"
     ),
-    "acc_diff": Named(("accuracy",), "gap", "max − min accuracy (Colakovic & Karakatič)"),
-    "f1_diff": Named(("f1",), "gap", "max − min F1 (Colakovic & Karakatič)", macro=True),
-}
+    "predictive_equality_difference": Named(
+        ("false_positive_rate",), "gap", "max − min false positive rate", source="Corbett-Davies et al. (2017)"
+    ),
+    "predictive_parity_difference": Named(
+        ("positive_predictive_value",), "gap", "max − min positive predictive value", source="Chouldechova (2017)"
+    ),
+    "treatment_equality_difference": Named(
+        ("false_negative_share",), "gap", "max − min FN / (FN + FP), equal exactly where FN / FP is",
+        source="Berk et al. (2021)",
+    ),
+    "overall_accuracy_equality_difference": Named(
+        ("accuracy",), "gap", "max − min accuracy", source="Berk et al. (2021)"
+    ),
+    "error_rate_ratio": Named(("error_rate",), "ratio", "error rate ÷ the privileged group's (AIF360)", source="AIF360"),
+    "false_positive_rate_ratio": Named(
+        ("false_positive_rate",), "ratio", "FPR ÷ the privileged group's (AIF360)", source="AIF360"
+    ),
+    "false_negative_rate_ratio": Named(
+        ("false_negative_rate",), "ratio", "FNR ÷ the privileged group's (AIF360)", source="AIF360"
+    ),
+    "acc_diff": Named(
+        ("accuracy",), "gap", "max − min accuracy (Colakovic & Karakatič)", source="Colakovic & Karakatič (2024)"
+    ),
+    "f1_diff": Named(
+        ("f1",), "gap", "max − min F1 (Colakovic & Karakatič)", macro=True, source="Colakovic & Karakatič (2024)"
+    ),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -121,6 +151,8 @@ class Comparison:
             if m.reason[g] is not None:
                 return _nothing(f"{whose}{m.reason[g]}", support)
         reason = self.cannot_compare(m, i)
+        if kind == "ratio" and m.least < 0:
+            return _nothing(f"undefined: {m.key} may be below 0, where ratios say nothing", support)
         if kind == "ratio":
             low, high = intervals.ratio(m.value, m.limits, z, i, ref)
             if m.value[ref] == 0:
@@ -183,14 +215,30 @@ class Comparison:
             return low[keep], high[keep]
 
         if kind == "gap":
-            low, high = intervals.gap(p, limits, self.confidence, joint)
+            low, high = intervals.gap(p, limits, self.confidence, joint, m.most - m.least)
             return Contrast(None, Estimate(float(p.max() - p.min()), low, high, support, reason))
+        if kind == "min_max_ratio":
+            return Contrast(None, self._min_max(m, p, limits, joint, support, reason))
+        if kind == "pairwise_mean":
+            i, j = np.triu_indices(len(p), 1)
+            low, high = intervals.pairwise_mean(p, limits, self.confidence, m.most - m.least)
+            return Contrast(None, Estimate(float(np.abs(p[i] - p[j]).mean()), low, high, support, reason))
         if kind == "spread":
             alone_low, alone_high = m.interval(intervals.quantile(self.confidence))
             half = float(max((p - alone_low[keep]).max(), (alone_high[keep] - p).max()))
-            low, high = intervals.spread(p, m.variance[keep], half, self.confidence, joint)
+            low, high = intervals.spread(p, m.variance[keep], half, self.confidence, joint, m.most - m.least)
             return Contrast(None, Estimate(float(p.std()), low, high, support, reason))
         return self._worst(m, keep, reason)
+
+    def _min_max(
+        self, m: Measure, p: FloatArray, limits: intervals.Limits, joint: int, support: int, reason: str | None
+    ) -> Estimate:
+        if m.least < 0:
+            return _nothing(f"undefined: {m.key} may be below 0, where ratios say nothing", support)
+        if p.max() == 0:
+            return _nothing("undefined: 0 ÷ 0", support)
+        low, high = intervals.min_max_ratio(p, limits, self.confidence, joint)
+        return Estimate(float(p.min() / p.max()), low, high, support, reason)
 
     def _worst(self, m: Measure, keep: IntArray, reason: str | None) -> Contrast:
         low, high = self.worst_limits(m, len(keep))
@@ -221,7 +269,7 @@ def named_metrics(table: Table, name: str) -> list[int | str | None]:
         return [None]
     if table.positive is not None:
         return [table.positive]
-    return [*range(len(table.classes)), *([MACRO] if named.macro else [])]
+    return [*table.listed_classes, *([MACRO] if named.macro and table.per_class else [])]
 
 
 def named_key(table: Table, name: str, of: int | str | None) -> str:

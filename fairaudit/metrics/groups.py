@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import product
+from dataclasses import dataclass, replace
+from itertools import pairwise, product
 
 import numpy as np
 
 from fairaudit.errors import UnknownNameError
-from fairaudit.predictions import MISSING, Column, IntArray
+from fairaudit.predictions import MISSING, Column, FloatArray, IntArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,3 +54,31 @@ def cross(columns: Mapping[str, Column], by: Sequence[str]) -> Groups:
         ids = ids * len(column.levels) + column.codes
         known &= column.codes != MISSING
     return Groups(tuple(by), tuple(product(*(c.levels for c in chosen))), np.where(known, ids, MISSING))
+
+
+UNKNOWN = "unknown"
+
+
+def binned(values: FloatArray, edges: Sequence[float]) -> Column:
+    """Levels of a numeric attribute: from each edge up to the next, the last without end; nan stays missing.
+
+    Args:
+        values: (n,) numbers.
+        edges: rising; where values lie below the first one, they make a level of their own.
+    """
+    starts = np.asarray(edges, dtype=np.float64)
+    codes = np.searchsorted(starts, values, side="right")
+    levels = [f"under {edges[0]:g}", *(f"{a:g} to <{b:g}" for a, b in pairwise(edges))]
+    levels.append(f"{edges[-1]:g} or more")
+    known = ~np.isnan(values)
+    first = 0 if (values[known] < edges[0]).any() else 1
+    return Column(np.where(known, codes - first, MISSING).astype(np.int64), tuple(levels[first:]))
+
+
+def with_unknown(column: Column) -> Column:
+    """The column with a level of its own for what is missing, if anything is."""
+    if not (column.codes == MISSING).any():
+        return column
+    name = UNKNOWN if UNKNOWN not in column.levels else f"({UNKNOWN})"
+    codes = np.where(column.codes == MISSING, len(column.levels), column.codes)
+    return replace(column, codes=codes, levels=(*column.levels, name))

@@ -171,7 +171,7 @@ def ratio(p: FloatArray, limits: Limits, z: float, i: Any, j: Any) -> tuple[Floa
     return below, above
 
 
-def gap(p: FloatArray, limits: Limits, confidence: float, joint: int = 1) -> Interval:
+def gap(p: FloatArray, limits: Limits, confidence: float, joint: int = 1, widest: float = 1.0) -> Interval:
     """Limits of max − min over groups; the lower one is 0 where equality of all groups cannot be rejected.
 
     Args:
@@ -179,18 +179,26 @@ def gap(p: FloatArray, limits: Limits, confidence: float, joint: int = 1) -> Int
         limits: their limits function.
         confidence: of the interval.
         joint: how many gaps are judged together (2 for equalized odds); only the lower limit pays for it.
+        widest: the largest gap that there can be.
     """
     i, j = _pairs(len(p))
     lower, _ = difference(p, limits, studentized_range(len(p), confidence ** (1 / joint)), i, j)
     _, upper = difference(p, limits, quantile(confidence), i, j)
-    return Interval(max(0.0, float(lower.max())), min(1.0, float(upper.max())))
+    return Interval(max(0.0, float(lower.max())), min(widest, float(upper.max())))
 
 
-def min_max_ratio(p: FloatArray, limits: Limits, confidence: float) -> Interval:
-    """Limits of min ÷ max over groups; the upper one is 1 where equality of all groups cannot be rejected."""
+def min_max_ratio(p: FloatArray, limits: Limits, confidence: float, joint: int = 1) -> Interval:
+    """Limits of min ÷ max over groups; the upper one is 1 where equality of all groups cannot be rejected.
+
+    Args:
+        p: (g,) values, at least two, none of them nan.
+        limits: their limits function.
+        confidence: of the interval.
+        joint: how many ratios are judged together (2 for equalized odds); only the upper limit pays for it.
+    """
     i, j = _pairs(len(p))
     lower, _ = ratio(p, limits, quantile(confidence), i, j)
-    _, upper = ratio(p, limits, studentized_range(len(p), confidence), i, j)
+    _, upper = ratio(p, limits, studentized_range(len(p), confidence ** (1 / joint)), i, j)
     return Interval(max(0.0, float(lower.min())), min(1.0, float(upper.min())))
 
 
@@ -203,7 +211,9 @@ def reference_maximum(p: FloatArray, limits: Limits, confidence: float, referenc
     return Interval(max(0.0, lower), min(1.0, float(np.maximum(high_z, -low_z).max())))
 
 
-def spread(p: FloatArray, variance: FloatArray, half_width: float, confidence: float, joint: int = 1) -> Interval:
+def spread(
+    p: FloatArray, variance: FloatArray, half_width: float, confidence: float, joint: int = 1, widest: float = 1.0
+) -> Interval:
     """Limits of the population standard deviation over groups.
 
     Args:
@@ -212,10 +222,13 @@ def spread(p: FloatArray, variance: FloatArray, half_width: float, confidence: f
         half_width: the largest one-sided half width of a group's own interval, for the upper limit.
         confidence: of the interval.
         joint: how many spreads are judged together; only the lower limit pays for it.
+        widest: the largest gap that there can be; a standard deviation is half of it at the most.
     """
     g, v = len(p), variance
     s = float(((p - p.mean()) ** 2).sum())
     t1 = (1 - 1 / g) * float(v.sum())
+    if t1 == 0:  # nothing varies: not the values, and not within any group
+        return Interval(float(np.sqrt(s / g)), min(widest / 2, float(np.sqrt(s / g)) + half_width / float(np.sqrt(g))))
     t2 = (1 - 2 / g) * float((v**2).sum()) + float(v.sum()) ** 2 / g**2
     a = t2 / t1
     if s > 0:
@@ -229,7 +242,26 @@ def spread(p: FloatArray, variance: FloatArray, half_width: float, confidence: f
         for _ in range(100):
             nc = (low + high) / 2
             low, high = (nc, high) if chndtr(x, nu, nc) > tail else (low, nc)
-    return Interval(float(np.sqrt(a * nc / g)), min(0.5, float(np.sqrt(s / g)) + half_width / float(np.sqrt(g))))
+    return Interval(float(np.sqrt(a * nc / g)), min(widest / 2, float(np.sqrt(s / g)) + half_width / float(np.sqrt(g))))
+
+
+def pairwise_mean(p: FloatArray, limits: Limits, confidence: float, widest: float = 1.0) -> Interval:
+    """Limits of the mean of |pᵢ − pⱼ| over pairs; the lower one is 0 where equality of all groups cannot be rejected.
+
+    Below, the simultaneous lower limits of all pairs are averaged. Above, the mean is a linear combination of the values in
+    their order, whose slopes are known; the order is not, so the widest interval meets the steepest slope.
+    """
+    i, j = _pairs(len(p))
+    lower, _ = difference(p, limits, studentized_range(len(p), confidence), i, j)
+    low, high = limits(quantile(confidence))
+    half = np.sort(np.maximum(p - low, high - p))
+    g = len(p)
+    slopes = np.sort(np.abs(2.0 * (2 * np.arange(1, g + 1) - g - 1) / (g * (g - 1))))
+    estimate = float(np.abs(p[i] - p[j]).mean())
+    # Of the two orders of a pair only one can have a lower limit above 0.
+    return Interval(
+        2 * float(np.maximum(lower, 0.0).mean()), min(widest, estimate + float(np.sqrt(((slopes * half) ** 2).sum())))
+    )
 
 
 def _pairs(g: int) -> tuple[IntArray, IntArray]:

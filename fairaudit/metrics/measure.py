@@ -1,32 +1,26 @@
 """Measures: one metric in every group, with its support, the reason where it is undefined, and limits at any quantile.
 
 This is where a rate meets its sampling law. A proportion has exact limits; an F-score is a function of two independent
-proportions; a mean over classes is combined from its parts. Over classes, an image counts in the numerator of one
-proportion at the most (where it may count in one of several, these are negatively correlated, which only helps), but a
-wrong one lowers the F-scores of two classes, the true and the predicted one. All limits take denominators as fixed.
+proportions; what is of all classes is combined from its parts (``aggregates``); correlations have the delta method's
+(``statistics``). What counts cannot tell, because it needs scores, is measured from the rows and handed to the table.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache, cached_property
+from typing import Protocol
 
 import numpy as np
 
 from fairaudit.errors import UnknownNameError, UsageError
+from fairaudit.metrics.aggregates import Law, over_classes, rate_law
 from fairaudit.metrics.counts import Cells, cells
-from fairaudit.metrics.intervals import Limits, clopper_pearson, f_score, f_score_variance, mover_mean, wilson
-from fairaudit.metrics.rates import (
-    ALIASES,
-    BALANCED_ACCURACY,
-    MACRO,
-    RATES,
-    Direction,
-    Rate,
-    rate_support,
-    rate_values,
-)
+from fairaudit.metrics.intervals import Limits
+from fairaudit.metrics.rates import AGGREGATES, ALIASES, BALANCED_ACCURACY, MACRO, RATES, Direction, rate_named
+from fairaudit.metrics.scored import SCORED, scored_named
+from fairaudit.metrics.statistics import STATISTICS, one_vs_rest, statistic_law
 from fairaudit.predictions import FloatArray, IntArray
 
 
@@ -35,8 +29,8 @@ class Metric:
     """A rate and the class it is of.
 
     Attributes:
-        rate: a key of ``RATES``.
-        of: index of the class, ``"macro"`` for the mean over classes, None for rates of all classes.
+        rate: a key of ``RATES``, ``STATISTICS`` or ``SCORED``, or an F-score of any β.
+        of: index of the class, one of ``AGGREGATES`` over classes, None for metrics of all classes.
     """
 
     rate: str
@@ -56,6 +50,8 @@ class Measure:
         limits: limits at any quantile, for what compares groups.
         interval: limits at any quantile, for a group standing alone (Wilson's for proportions).
         variance: (g,) sampling variance from smoothed counts.
+        least: the smallest value that the metric can have.
+        most: the largest one; inf where there is none.
     """
 
     key: str
@@ -66,6 +62,17 @@ class Measure:
     limits: Limits
     interval: Limits
     variance: FloatArray
+    least: float = 0.0
+    most: float = 1.0
+
+
+class _Described(Protocol):
+    """What every kind of metric says of itself."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def per_class(self) -> bool: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,11 +83,19 @@ class Table:
         counts: (g, k, k) [group, true, predicted].
         classes: (k,) names.
         positive: index of the class that plain metric names mean, or None.
+        betas: F-scores that are listed besides F1 and F2.
+        aggregates: what is listed over classes besides the mean: micro, weighted, worst.
+        rows: measures that counts cannot tell, made from the rows.
+        per_class: whether metrics of one class are listed; of joint targets they are not.
     """
 
     counts: IntArray
     classes: tuple[str, ...]
     positive: int | None = None
+    betas: tuple[float, ...] = ()
+    aggregates: tuple[str, ...] = ()
+    rows: Mapping[Metric, Measure] = field(default_factory=dict)
+    per_class: bool = True
 
     @cached_property
     def n(self) -> IntArray:
@@ -103,104 +118,134 @@ class Table:
     def catalogue(self) -> list[Metric]:
         """Every metric that an audit of this table lists."""
         listed: list[Metric] = []
-        for rate in RATES.values():
-            if not rate.per_class:
-                listed.append(Metric(rate.name))
-            elif self.positive is not None:
-                listed.append(Metric(rate.name, self.positive))
-            else:
-                listed += [Metric(rate.name, c) for c in range(len(self.classes))]
-                listed += [Metric(rate.name, MACRO)] if rate.macro else []
+        extra = [rate_named(f"f{beta:g}") for beta in self.betas]
+        rates = [*RATES.values(), *(r for r in extra if r is not None and r.name not in RATES)]
+        for rate in rates:
+            listed += self._of_classes(rate.name, rate.per_class)
+            if rate.per_class and rate.macro and self.positive is None and self.per_class:
+                listed += [Metric(rate.name, how) for how in (MACRO, *self.aggregates)]
             if rate.name == "error_rate":
                 listed.append(Metric("true_positive_rate", BALANCED_ACCURACY))
-        return listed
+        for statistic in STATISTICS.values():
+            if not statistic.per_class or len(self.classes) > 2:
+                listed += self._of_classes(statistic.name, statistic.per_class)
+        return [*dict.fromkeys([*listed, *self.rows])]
+
+    def _of_classes(self, name: str, per_class: bool) -> list[Metric]:
+        if not per_class:
+            return [Metric(name)]
+        return [Metric(name, c) for c in self.listed_classes]
+
+    @property
+    def listed_classes(self) -> Sequence[int]:
+        """The classes that are listed one against the rest: the positive one, or each."""
+        if not self.per_class:
+            return ()
+        return range(len(self.classes)) if self.positive is None else (self.positive,)
 
     def resolve(self, name: str, of: str | None) -> list[Metric]:
         """The metrics that a name and an optional class mean; without a class and a positive one, every class.
 
         Args:
             name: a metric's name or alias, dashes and case ignored.
-            of: a class name in any case, ``"macro"``, or None.
+            of: a class name in any case, one of ``AGGREGATES``, or None.
 
         Raises:
             UnknownNameError: no such metric or class.
-            UsageError: a class is given to a metric of all classes, or ``macro`` to one whose mean says nothing.
+            UsageError: a class is given to a metric of all classes, an aggregate to one whose mean says nothing, or the
+                metric needs scores that this table was not made from.
         """
         rate_name = name.strip().casefold().replace("-", "_")
         rate_name = ALIASES.get(rate_name, rate_name)
         if rate_name == BALANCED_ACCURACY and of is None:
             return [Metric("true_positive_rate", BALANCED_ACCURACY)]
-        if rate_name not in RATES and rate_name != BALANCED_ACCURACY:
-            raise UnknownNameError("metric", name, [*RATES, BALANCED_ACCURACY])
-        return [Metric(rate_name, c) for c in self.classes_of(RATES.get(rate_name), rate_name, of)]
+        kind = rate_named(rate_name) or STATISTICS.get(rate_name) or scored_named(rate_name)
+        if kind is None and rate_name != BALANCED_ACCURACY:
+            raise UnknownNameError("metric", name, [*RATES, BALANCED_ACCURACY, *STATISTICS, *SCORED])
+        rate_name = kind.name if kind is not None else rate_name
+        found = [Metric(rate_name, c) for c in self.classes_of(kind, rate_name, of)]
+        rows = scored_named(rate_name)
+        if rows is not None and (absent := [m for m in found if m not in self.rows]):
+            raise UsageError(
+                f"{self.key(absent[0])} needs {rows.needs}, which are not known here; audit predictions that have them"
+            )
+        return found
 
-    def classes_of(self, rate: Rate | None, name: str, of: str | None) -> Sequence[int | str | None]:
+    def classes_of(self, kind: _Described | None, name: str, of: str | None) -> Sequence[int | str | None]:
         """Which classes a metric of this name is about, see ``resolve``."""
-        if rate is None or not rate.per_class:
+        if kind is None or not kind.per_class:
             if of is not None:
                 raise UsageError(f"{name} is of all classes; write it without [{of}]")
             return [None]
         if of is None:
             return [self.positive] if self.positive is not None else list(range(len(self.classes)))
-        if of.strip().casefold() == MACRO:
-            if not rate.macro:
-                raise UsageError(f"the mean of {name} over classes is always 1/{len(self.classes)}; name a class")
-            return [MACRO]
         if of in self.classes:
             return [self.classes.index(of)]
         folded = {c.casefold(): i for i, c in enumerate(self.classes)}
-        if of.strip().casefold() not in folded:
+        wanted = of.strip().casefold()
+        if wanted in AGGREGATES and (wanted == MACRO or wanted not in folded):
+            self._check_aggregate(name, wanted)
+            return [wanted]
+        if wanted not in folded:
             raise UnknownNameError("class", of, [*self.classes, MACRO])
-        return [folded[of.strip().casefold()]]
+        return [folded[wanted]]
+
+    def _check_aggregate(self, name: str, how: str) -> None:
+        rate = rate_named(name)
+        if rate is None:
+            if Metric(name, how) not in self.rows:
+                raise UsageError(f"{name} has no {how} over classes; name a class")
+        elif rate.name == "false_negative_share":
+            raise UsageError(f"the {how} of {name} over classes says nothing; name a class")
+        elif not rate.macro:
+            raise UsageError(f"the mean of {name} over classes is always 1/{len(self.classes)}; name a class")
 
     def measure(self, metric: Metric) -> Measure:
         """One metric in every group."""
-        rate = RATES[metric.rate]
-        c = self._cells.of_class(metric.of) if isinstance(metric.of, int) else self._cells
-        value, support, law = rate_values(rate, c), rate_support(rate, c), _law(rate, c)
-        scarce = [rate.of] * len(self.n)
+        if metric in self.rows:
+            return self.rows[metric]
+        if metric.rate in STATISTICS:
+            statistic = STATISTICS[metric.rate]
+            counts = one_vs_rest(self._cells.of_class(metric.of)) if isinstance(metric.of, int) else self.counts
+            law = statistic_law(statistic, counts)
+            return measured(self.key(metric), statistic.direction, law, [statistic.of] * len(self.n), self.n, -1.0)
+        rate = rate_named(metric.rate)
+        assert rate is not None  # metrics come from ``resolve`` or ``catalogue``
         if isinstance(metric.of, str):
-            scarce = [f"{rate.of} of {self.classes[i]}" for i in support.argmin(-1)]
-            law = _mean(law, value, shared=1 if rate.beta is None else 2)
-            value, support = value.mean(-1), support.min(-1)
-        reason = tuple(None if s > 0 else undefined(n, of) for s, n, of in zip(support, self.n, scarce, strict=True))
-        limits, interval = cache(law.limits), cache(law.interval)
-        return Measure(
-            self.key(metric), rate.direction, value, support.astype(np.int64), reason, limits, interval, law.variance
-        )
+            law = over_classes(rate, self._cells, metric.of)
+        else:
+            law = rate_law(rate, self._cells if metric.of is None else self._cells.of_class(metric.of))
+        scarce = [rate.of] * len(self.n)
+        if law.scarce is not None:
+            scarce = [f"{rate.of} of {self.classes[int(i)]}" for i in law.scarce]
+        return measured(self.key(metric), rate.direction, law, scarce, self.n)
 
 
-@dataclass(frozen=True, eq=False)
-class _Law:
-    limits: Limits
-    interval: Limits
-    variance: FloatArray
+def measured(
+    key: str,
+    direction: Direction,
+    law: Law,
+    of: Sequence[str],
+    n: IntArray,
+    least: float = 0.0,
+    most: float = 1.0,
+) -> Measure:
+    """A measure from a law whose only axis is the groups.
 
-
-def _law(rate: Rate, c: Cells) -> _Law:
-    """Limits and variance of a rate, with the axes of its values."""
-    if rate.beta is None:
-        x, n = rate.parts(c)
-        p = (x + 2) / (n + 4)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            variance = np.where(n > 0, p * (1 - p) / n, np.nan)
-        return _Law(lambda z: clopper_pearson(x, n, z), lambda z: wilson(x, n, z), variance)
-    beta = rate.beta
-
-    def limits(z: float) -> tuple[FloatArray, FloatArray]:
-        return f_score(c.tp, c.fn, c.fp, beta, z)
-
-    return _Law(limits, limits, f_score_variance(c.tp, c.fn, c.fp, beta))
-
-
-def _mean(law: _Law, every: FloatArray, shared: int) -> _Law:
-    """The mean over classes; exact limits for the group alone as well, Wilson's are too short for many small classes."""
-    k = every.shape[-1]
-
-    def limits(z: float) -> tuple[FloatArray, FloatArray]:
-        return mover_mean(every, *law.limits(z), shared)
-
-    return _Law(limits, limits, shared * law.variance.sum(-1) / k**2)
+    Args:
+        key: the metric's name in records.
+        direction: which way is better.
+        law: values, supports, limits and variance, (g,) each.
+        of: (g,) what each support counts.
+        n: (g,) images per group.
+        least: the smallest value that the metric can have.
+        most: the largest one.
+    """
+    reason = tuple(None if s > 0 else undefined(k, o) for s, k, o in zip(law.support, n, of, strict=True))
+    return Measure(
+        key, direction, law.value, law.support.astype(np.int64), reason,
+        cache(law.limits), cache(law.interval), law.variance, least, most,
+    )  # fmt: skip
 
 
 def undefined(n: int, of: str) -> str:

@@ -5,19 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fairaudit.metrics import intervals
-from fairaudit.metrics.disparity import AGAINST_PRIVILEGED, NAMED, OVER_GROUPS, Contrast, named_key, named_metrics
+from fairaudit.metrics.disparity import (
+    AGAINST_PRIVILEGED,
+    ALSO_LISTED,
+    NAMED,
+    OVER_GROUPS,
+    Contrast,
+    named_key,
+    named_metrics,
+)
 from fairaudit.metrics.gate import Grouping
+from fairaudit.metrics.indices import INDICES, Draws, classes_of, index_contrasts, index_key
 from fairaudit.metrics.measure import Measure, Metric, Table
 from fairaudit.results import Disparity, Estimate, Group, GroupingResult, GroupResult, Overall
 
+DRAWS = Draws()
 
-def summarise(grouping: Grouping, privileged_is: str, missing: int) -> GroupingResult:
+
+def summarise(grouping: Grouping, privileged_is: str, missing: int, draws: Draws = DRAWS) -> GroupingResult:
     """List one grouping.
 
     Args:
         grouping: its counts and how its groups are compared.
         privileged_is: ``"named"`` or ``"largest"``.
         missing: images left out because an attribute is not known.
+        draws: how the count bootstrap is drawn, for indices that have no closed form.
     """
     table, comparison = grouping.table, grouping.comparison
     measures = [table.measure(metric) for metric in table.catalogue()]
@@ -27,7 +39,7 @@ def summarise(grouping: Grouping, privileged_is: str, missing: int) -> GroupingR
         for i, group in enumerate(grouping.groups)
     )
     reference = None if comparison.privileged is None else grouping.groups[comparison.privileged]
-    disparities = tuple(_disparities(grouping, measures))
+    disparities = tuple(_disparities(grouping, measures, draws))
     counts = tuple(tuple(tuple(int(x) for x in row) for row in matrix) for matrix in table.counts)
     return GroupingResult(grouping.by, reference, privileged_is, missing, counts, groups, disparities)
 
@@ -46,7 +58,7 @@ def _standing(measure: Measure, confidence: float) -> list[Estimate]:
     ]
 
 
-def _disparities(grouping: Grouping, measures: list[Measure]) -> Iterator[Disparity]:
+def _disparities(grouping: Grouping, measures: list[Measure], draws: Draws) -> Iterator[Disparity]:
     comparison, table = grouping.comparison, grouping.table
 
     def listed(key: str, kind: str | None, contrast: Contrast) -> Disparity:
@@ -56,7 +68,7 @@ def _disparities(grouping: Grouping, measures: list[Measure]) -> Iterator[Dispar
     for measure in measures:
         for kind in AGAINST_PRIVILEGED:
             yield from (listed(measure.key, kind, c) for c in comparison.against_privileged(measure, kind))
-        for kind in OVER_GROUPS:
+        for kind in OVER_GROUPS + ALSO_LISTED:
             yield listed(measure.key, kind, comparison.over_groups([measure], kind))
     for name, named in NAMED.items():
         for of in named_metrics(table, name):
@@ -66,3 +78,7 @@ def _disparities(grouping: Grouping, measures: list[Measure]) -> Iterator[Dispar
                 yield from (listed(key, None, c) for c in comparison.against_privileged(parts[0], named.kind))
             else:
                 yield listed(key, None, comparison.over_groups(parts, named.kind))
+    for name, index in INDICES.items():
+        for one in classes_of(index, table):
+            contrasts = index_contrasts(name, table, one, comparison, draws)
+            yield from (listed(index_key(name, table, one), None, c) for c in contrasts)

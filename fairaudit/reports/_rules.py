@@ -14,7 +14,7 @@ SEVERITY = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS, Verdict.NONE)
 
 _RULE = re.compile(
     r"(?P<metric>.+?)(?:\s+(?P<kind>difference|shortfall|ratio|gap|spread|worst[_-]group))?"
-    r"\s+by\s+(?P<by>.+?)\s*(?P<operator><=|>=|<|>)\s*(?P<limit>\S+)",
+    r"\s+by\s+(?P<by>.+?)\s*(?P<operator><=|>=|<|>)\s*(?P<limit>\S+)(?:\s*\([^()]*\))*",
     re.IGNORECASE,
 )
 

@@ -92,9 +92,17 @@ def title(result: AuditResult) -> str:
 
 def verdict_sentence(result: AuditResult) -> str:
     """The verdict in one plain sentence. A pass says what was shown, never that a model is fair."""
-    rules = result.rules
-    if not rules:
+    if not result.rules:
         return "no rules: nothing was judged"
+    rules = tuple(rule for rule in result.rules if rule.severity != "warning")
+    warned = [rule for rule in result.rules if rule.severity == "warning" and rule.verdict is not Verdict.PASS]
+    tail = (
+        f"; {count(len(warned), 'rule')} that only {'warns' if len(warned) == 1 else 'warn'} did not pass" if warned else ""
+    )
+    return _judged(result, rules) + tail if rules else f"only warnings were asked for{tail}"
+
+
+def _judged(result: AuditResult, rules: tuple[RuleResult, ...]) -> str:
     failed = [rule for rule in rules if rule.verdict is Verdict.FAIL]
     open_ = [rule for rule in rules if rule.verdict is Verdict.INCONCLUSIVE]
     of = f"of {count(len(rules), 'rule')}"

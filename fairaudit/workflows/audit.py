@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from fairaudit.config import AuditSettings
 from fairaudit.errors import PredictionsError, UnknownNameError, UsageError
-from fairaudit.metrics.counts import confusion
+from fairaudit.metrics.clusters import independence_note
 from fairaudit.metrics.disparity import Comparison
-from fairaudit.metrics.gate import Grouping, find_grouping, judge, overall_verdict
+from fairaudit.metrics.gate import Grouping, judge_all, policy_verdict, rule_notes
 from fairaudit.metrics.groups import Groups, cross
+from fairaudit.metrics.indices import Draws
 from fairaudit.metrics.measure import Table
-from fairaudit.metrics.rules import Rule, parse_rule
+from fairaudit.metrics.rules import Requirement, groupings_asked, parse_requirement
 from fairaudit.metrics.subset import Subset, parse_subset
 from fairaudit.metrics.summary import summarise, summarise_all
 from fairaudit.predictions import MISSING, Column, IntArray, Predictions, Task
 from fairaudit.results import AuditResult, Group, GroupingResult
+from fairaudit.workflows.prepare import Prepared, at_threshold, joint_target, with_levels
 
 LARGEST, NAMED = "largest", "named"
 
@@ -42,11 +45,15 @@ def audit(
         UsageError: an attribute, level, class, metric or rule does not exist or makes no sense.
         PredictionsError: no row is left to audit.
     """
-    rules = [parse_rule(text) for text in settings.rules]
+    rules = [parse_requirement(text) for text in settings.rules]
     told = list(notes)
     predictions = _restrict(predictions, settings.where, told)
-    name, task = _target(predictions, settings.target)
+    predictions = with_levels(predictions, settings)
+    name, task, parts = _target(predictions, settings.target)
     positive = None if settings.positive is None else _index("class", settings.positive, task.classes)
+    task = at_threshold(task, name, positive, settings.threshold)
+    prepared = Prepared(name, task, positive, parts, settings)
+    draws = Draws(settings.bootstrap, settings.seed)
     labelled = task.y_true != MISSING
     if not labelled.any():
         raise PredictionsError(f"no row has a label for {name!r}; there is nothing to audit")
@@ -57,31 +64,32 @@ def audit(
     named = [_spelled(levels, columns) for levels in settings.privileged]
     _check_used(named, asked)
 
-    def table(counts: IntArray) -> Table:
-        return Table(counts, task.classes, positive)
-
     groupings: list[Grouping] = []
     summaries: list[GroupingResult] = []
     for by in asked:
         groups = cross(columns, by)
-        counts = confusion(task.y_true, task.y_pred, groups.ids, len(groups), len(task.classes))
-        reference, how = _privileged(groups, counts, named, card_privileged or {})
+        table = prepared.table(groups.ids, len(groups))
+        reference, how = _privileged(groups, table.n, named, card_privileged or {})
         comparison = Comparison(settings.confidence, reference, settings.min_support)
         cells = tuple(groups.as_mapping(i) for i in range(len(groups)))
-        grouping = Grouping(by, cells, table(counts), comparison)
+        grouping = Grouping(by, cells, table, comparison)
         missing = int(((groups.ids == MISSING) & labelled).sum())
         groupings.append(grouping)
-        summaries.append(summarise(grouping, how, missing))
+        summary = summarise(grouping, how, missing, draws)
+        summaries.append(replace(summary, scores=prepared.scores(groups.ids, len(groups))))
         told += _remarks(grouping, missing)
-        if name in by:
+        if name in by or set(parts) & set(by):
             told.append(
                 f"{','.join(by)} includes the target: selection rates differ between its groups by design, and rates of "
                 "one class are undefined in groups of another; read accuracy there"
             )
-    whole = table(confusion(task.y_true, task.y_pred, np.zeros_like(task.y_true), 1, len(task.classes)))
+    whole = prepared.table(np.zeros_like(task.y_true), 1)
     overall = summarise_all(whole, settings.confidence)
     told += _suspicions(whole)
-    judged = tuple(judge(rule, find_grouping(rule, groupings)) for rule in rules)
+    if predictions.identity is not None and (people := independence_note(predictions.identity.codes[labelled])) is not None:
+        told.append(people)
+    judged = judge_all(rules, groupings)
+    told += rule_notes(judged)
     record = {
         "target": name,
         "classes": list(task.classes),
@@ -91,15 +99,23 @@ def audit(
         "min_support": settings.min_support,
         "bootstrap": settings.bootstrap,
         "seed": settings.seed,
+        **_asked_besides(settings),
     }
     return AuditResult(
         settings=record,
         overall=overall,
         groupings=tuple(summaries),
         rules=judged,
-        verdict=overall_verdict(r.verdict for r in judged),
+        verdict=policy_verdict(judged),
         notes=tuple(dict.fromkeys(told)),
     )
+
+
+def _asked_besides(settings: AuditSettings) -> dict[str, Any]:
+    """Settings that change what is counted or listed, where they were set."""
+    names = ("bins", "missing", "threshold", "beta", "aggregate", "top_k")
+    asked = settings.model_dump(mode="json", include=set(names), exclude_defaults=True)
+    return {name: asked[name] for name in names if name in asked}
 
 
 def stored_groupings(
@@ -114,6 +130,7 @@ def stored_groupings(
     """
     s = result.settings
     classes = tuple(s["classes"])
+    listed: dict[str, Any] = {"betas": tuple(s.get("beta", ())), "aggregates": tuple(s.get("aggregate", ()))}
     positive = None if s["positive"] is None else classes.index(s["positive"])
     rebuilt = []
     for g in result.groupings:
@@ -124,7 +141,7 @@ def stored_groupings(
             Grouping(
                 g.by,
                 cells,
-                Table(counts, classes, positive),
+                Table(counts, classes, positive, **listed),
                 Comparison(confidence or s["confidence"], reference, min_support or s["min_support"]),
             )
         )
@@ -159,13 +176,19 @@ def _narrow(name: str, column: Column, subset: Subset) -> Column:
     return Column(renumber[column.codes], tuple(column.levels[i] for i in stay))
 
 
-def _target(predictions: Predictions, name: str | None) -> tuple[str, Task]:
+def _target(predictions: Predictions, name: str | None) -> tuple[str, Task, Mapping[str, Task]]:
+    """The target's name and task, and the parts of a joint one, ``race,gender``."""
     tasks = predictions.tasks
     if name is None:
         if len(tasks) != 1:
             raise UsageError(f"the predictions have {len(tasks)} targets ({', '.join(tasks)}); name one with --target")
-        return next(iter(tasks.items()))
-    return (found := _match("target", name, tasks)), tasks[found]
+        return *next(iter(tasks.items())), {}
+    if name not in tasks and "," in name:
+        parts = {found: tasks[found] for part in name.split(",") for found in [_match("target", part.strip(), tasks)]}
+        if len(parts) < 2:
+            raise UsageError(f"--target {name} names one target; a joint target is made of several")
+        return ",".join(parts), joint_target(parts), parts
+    return (found := _match("target", name, tasks)), tasks[found], {}
 
 
 def _match(what: str, name: str, known: Iterable[str]) -> str:
@@ -183,10 +206,10 @@ def _index(what: str, name: str, known: Sequence[str]) -> int:
 
 
 def _groupings(
-    by: Iterable[Sequence[str]], rules: Iterable[Rule], columns: Mapping[str, Column], predictions: Predictions
+    by: Iterable[Sequence[str]], rules: Iterable[Requirement], columns: Mapping[str, Column], predictions: Predictions
 ) -> list[tuple[str, ...]]:
     asked: list[tuple[str, ...]] = []
-    for wanted in [*by, *(rule.by for rule in rules)]:
+    for wanted in groupings_asked(by, rules):
         if not wanted:
             raise UsageError(f"a grouping needs at least one attribute; the table has {', '.join(columns)}")
         for name in wanted:
@@ -219,10 +242,9 @@ def _check_used(named: Iterable[Mapping[str, str]], asked: Iterable[tuple[str, .
 
 
 def _privileged(
-    groups: Groups, counts: IntArray, named: Iterable[Mapping[str, str]], card: Mapping[str, str]
+    groups: Groups, n: IntArray, named: Iterable[Mapping[str, str]], card: Mapping[str, str]
 ) -> tuple[int | None, str]:
     """The reference cell: what was named most specifically, completed by the largest cell that fits."""
-    n = counts.sum((-2, -1))
     fitting = [levels for levels in named if set(levels) <= set(groups.by)]
     most = max((len(levels) for levels in fitting), default=0)
     wanted: dict[str, str] = {}

@@ -12,7 +12,7 @@ from fairaudit.artifacts.records import write_audit, write_json
 from fairaudit.artifacts.tables import read_predictions, write_predictions
 from fairaudit.config import AuditSettings
 from fairaudit.errors import UsageError
-from fairaudit.metrics.rules import parse_rule
+from fairaudit.metrics.rules import parse_requirement
 from fairaudit.metrics.subset import parse_subset
 from fairaudit.results import AuditResult
 from fairaudit.workflows.audit import audit
@@ -56,15 +56,15 @@ def audit_table(
         check_replaceable(out)
     columns = None
     if y_true is not None:
-        rules = [parse_rule(text) for text in settings.rules]
+        rules = [parse_requirement(text) for text in settings.rules]
         wanted = dict.fromkeys(name for by in [*settings.by, *(r.by for r in rules)] for name in by)
         columns = TableColumns(
             y_true=y_true,
             y_pred=y_pred or f"{y_true}_pred",
             y_score=y_score,
             target=settings.target,
-            by=tuple(name for name in wanted if name != y_true),
-            extra=() if settings.where is None else tuple(sorted(parse_subset(settings.where).names)),
+            by=tuple(name for name in wanted if name != y_true and name not in settings.bins),
+            extra=tuple(sorted({*settings.bins, *(parse_subset(settings.where).names if settings.where else ())})),
             id=row_id,
             identity=identity,
             classes=classes,

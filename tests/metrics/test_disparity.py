@@ -13,6 +13,7 @@ from sklearn import metrics as sk
 from fairaudit.metrics import intervals
 from fairaudit.metrics.disparity import AGAINST_PRIVILEGED, NAMED, Comparison, Kind, named_key, named_metrics
 from fairaudit.metrics.gate import Grouping
+from fairaudit.metrics.indices import INDICES, classes_of, index_key
 from fairaudit.metrics.measure import Measure, Metric, Table
 from fairaudit.metrics.rates import RATES, Direction
 from fairaudit.metrics.summary import summarise
@@ -215,13 +216,16 @@ def test_no_better_direction_no_worst_group() -> None:
 
 
 def test_every_metric_and_kind_is_listed() -> None:
-    kinds: set[Kind] = {"difference", "shortfall", "ratio", "gap", "spread", "worst_group"}
+    kinds: set[Kind] = {
+        "difference", "shortfall", "ratio", "gap", "spread", "worst_group", "min_max_ratio", "pairwise_mean",
+    }  # fmt: skip
     table = Table(np.random.default_rng(0).integers(0, 9, (3, 3, 3)), ("x", "y", "z"))
     found = _listed(table)
     keys = {table.key(m) for m in table.catalogue()}
     assert {(d.metric, d.kind) for d in found if d.kind is not None} == {(key, kind) for key in keys for kind in kinds}
     named = {named_key(table, name, of) for name in NAMED for of in named_metrics(table, name)}
-    assert {d.metric for d in found if d.kind is None} == named
+    indices = {index_key(name, table, of) for name, index in INDICES.items() for of in classes_of(index, table)}
+    assert {d.metric for d in found if d.kind is None} == named | indices
     assert "f1_diff[macro]" in named
     assert "acc_diff" in named
     assert "disparate_impact[macro]" not in named

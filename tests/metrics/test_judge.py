@@ -127,7 +127,10 @@ def test_the_golden_gap_decides() -> None:
     for limit, verdict in ((0.1222, FAIL), (0.1223, UNSURE), (0.3553, UNSURE), (0.3554, PASS)):
         assert _judge(f"accuracy gap by race <= {limit}", grouping).verdict is verdict, limit
     said = _of(_judge("accuracy gap by race <= 0.2", grouping), None).reason
-    assert said == "the interval 0.122 to 0.355 contains the limit 0.2; support 100"
+    assert said == (
+        "the interval 0.122 to 0.355 contains the limit 0.2; support 100; about 600 images in each of B and C (1,000 more) "
+        "would decide it if the rates stayed as they are"
+    )
     two = _grouping(_right((45, 50), (30, 50)))
     outcome = _of(_judge("accuracy difference by race <= 0.2", two), "B")
     assert (outcome.ci_low, outcome.ci_high) == pytest.approx((0.1199, 0.4625), abs=5e-5)

@@ -36,6 +36,11 @@ def _oracle(rate: str, y_true: IntArray, y_pred: IntArray, k: int) -> FloatArray
             "false_positive_rate": fp / (fp + tn),
             "true_negative_rate": tn / (fp + tn),
             "negative_predictive_value": tn / (tn + fn),
+            "false_discovery_rate": 1 - sk.precision_score(y_true, y_pred, **per_class),
+            "false_omission_rate": fn / (tn + fn),
+            "jaccard": sk.jaccard_score(y_true, y_pred, labels=labels, average=None),
+            "prevalence": (tp + fn) / len(y_true),
+            "false_negative_share": fn / (fn + fp),
             "selection_rate": (tp + fp) / len(y_true),
         }[rate]
     return np.asarray(found, dtype=np.float64)
@@ -81,6 +86,7 @@ def test_undefined_exactly_where_the_support_is_0(k: int) -> None:
         assert (np.isnan(m.value) == (m.support == 0)).all(), m.key
         assert [why is None for why in m.reason] == (m.support > 0).tolist(), m.key
         low, high = m.interval(1.96)
+        assert ((low >= m.least) & (high <= m.most) & (low <= m.value) & (m.value <= high))[m.support > 0].all(), m.key
         assert (np.isnan(low) == (m.support == 0)).all(), m.key
         assert (np.isnan(high) == (m.support == 0)).all(), m.key
 
@@ -172,7 +178,7 @@ def test_names_resolve() -> None:
 @pytest.mark.parametrize(
     ("name", "of", "error", "message"),
     [
-        ("acuracy", None, UnknownNameError, "unknown metric 'acuracy'; did you mean 'accuracy'?"),
+        ("acuracy", None, UnknownNameError, "unknown metric 'acuracy'; did you mean 'accuracy' or 'auroc'?"),
         ("f1", "femal", UnknownNameError, "unknown class 'femal'; did you mean 'female' or 'male'?"),
         ("accuracy", "male", UsageError, "accuracy is of all classes; write it without [male]"),
         ("balanced_accuracy", "male", UsageError, "balanced_accuracy is of all classes; write it without [male]"),

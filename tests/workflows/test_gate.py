@@ -132,3 +132,13 @@ def test_what_the_audit_does_not_have_cannot_be_judged() -> None:
 
 def test_no_rules_no_verdict() -> None:
     assert gate(_stored(_audited(None, ())), ()).verdict is Verdict.NONE
+
+
+def test_a_record_of_before_severities_reads() -> None:
+    result = gate(_stored(_audited(None, ())), ["accuracy gap by race <= 0.4 (warning, point)"])
+    assert [(r.severity, r.decided_on) for r in _stored(result).rules] == [("warning", "point")]
+    assert to_json(gate(_stored(result), ())) == to_json(result), "the text of a rule says all there is to it"
+    record = json.loads(to_json(result))
+    for rule in record["rules"]:
+        del rule["severity"], rule["decided_on"]
+    assert [(r.severity, r.decided_on) for r in from_record(record).rules] == [("error", "interval")]

@@ -1,0 +1,160 @@
+"""The sampling law of a rate: its limits and variance per class, and over classes: mean, pooled, weighted, worst.
+
+Over classes an image counts in the numerator of one proportion at the most (where it may count in one of several, these are
+negatively correlated, which only helps), but a wrong one lowers the F-score and the Jaccard index of two classes, the true
+and the predicted one (``Rate.shared``). All limits take denominators, and the weights of classes, as fixed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import ndtr, ndtri
+
+from fairaudit.metrics.counts import Cells
+from fairaudit.metrics.intervals import Limits, clopper_pearson, f_score, f_score_variance, mover_mean, wilson
+from fairaudit.metrics.rates import MICRO, WEIGHTED, WORST, Direction, Rate, rate_support, rate_values
+from fairaudit.predictions import FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class Law:
+    """A value with what is needed to judge it; axes are free, but alike.
+
+    Attributes:
+        value: nan where undefined.
+        support: images in the denominator; 0 exactly where the value is undefined.
+        limits: limits at any quantile, for what compares groups.
+        interval: limits at any quantile, for a group standing alone.
+        variance: sampling variance from smoothed counts.
+        scarce: (g,) which class has the smallest support, where there are several.
+    """
+
+    value: FloatArray
+    support: FloatArray
+    limits: Limits
+    interval: Limits
+    variance: FloatArray
+    scarce: FloatArray | None = None
+
+
+def rate_law(rate: Rate, c: Cells) -> Law:
+    """The law of a rate, with the axes of its values."""
+    value, support = rate_values(rate, c), rate_support(rate, c)
+    if rate.beta is None:
+        x, n = rate.parts(c)
+        return Law(value, support, lambda z: clopper_pearson(x, n, z), lambda z: wilson(x, n, z), proportion_variance(x, n))
+    beta = rate.beta
+
+    def limits(z: float) -> tuple[FloatArray, FloatArray]:
+        return f_score(c.tp, c.fn, c.fp, beta, z)
+
+    return Law(value, support, limits, limits, f_score_variance(c.tp, c.fn, c.fp, beta))
+
+
+def proportion_variance(x: FloatArray, n: FloatArray) -> FloatArray:
+    """Sampling variance of x/n with two pseudo hits and misses; nan where n is 0."""
+    p = (x + 2) / (n + 4)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.where(n > 0, p * (1 - p) / n, np.nan))
+
+
+def over_classes(rate: Rate, c: Cells, how: str) -> Law:
+    """The law of a rate's aggregate over the last axis, the classes.
+
+    Args:
+        rate: a rate per class.
+        c: cells of every class, (g, k).
+        how: one of ``AGGREGATES``; what is none of the others is the mean.
+    """
+    if how == MICRO:
+        return _pooled(rate, c)
+    every = rate_law(rate, c)
+    if how == WORST:
+        return _worst(every, rate.direction)
+    if how == WEIGHTED:
+        return _weighted(every, c.tp + c.fn, rate.shared)
+    k = every.value.shape[-1]
+
+    def limits(z: float) -> tuple[FloatArray, FloatArray]:
+        return mover_mean(every.value, *every.limits(z), rate.shared)
+
+    # Exact limits for the group alone as well: Wilson's are too short for many small classes.
+    return Law(
+        every.value.mean(-1),
+        every.support.min(-1),
+        limits,
+        limits,
+        rate.shared * every.variance.sum(-1) / k**2,
+        every.support.argmin(-1),
+    )
+
+
+def _weighted(every: Law, labelled: FloatArray, shared: int) -> Law:
+    """Classes without labelled images weigh nothing, whether or not their rate is defined (scikit-learn's ``weighted``)."""
+    counted = labelled > 0
+    total = labelled.sum(-1)
+    weight = labelled / np.maximum(total, 1)[..., None]
+    value = np.where(total > 0, np.where(counted, weight * every.value, 0.0).sum(-1), np.nan)
+
+    def limits(z: float) -> tuple[FloatArray, FloatArray]:
+        low, high = every.limits(z)
+        below = np.where(counted, weight * (every.value - low), 0.0)
+        above = np.where(counted, weight * (high - every.value), 0.0)
+        return (
+            np.maximum(value - np.sqrt(shared * (below**2).sum(-1)), 0.0),
+            np.minimum(value + np.sqrt(shared * (above**2).sum(-1)), 1.0),
+        )
+
+    variance = shared * np.where(counted, weight**2 * every.variance, 0.0).sum(-1)
+    among = np.where(counted, every.support, np.inf)
+    support = np.where(total > 0, among.min(-1), 0.0)
+    return Law(value, support, limits, limits, np.where(np.isnan(value), np.nan, variance), among.argmin(-1))
+
+
+def _worst(every: Law, direction: Direction) -> Law:
+    """The worst class. "Every class is at least x" needs no correction; "some class is below x" is a union and does."""
+    k = every.value.shape[-1]
+    pick = np.min if direction is Direction.HIGHER else np.max
+
+    def limits(z: float) -> tuple[FloatArray, FloatArray]:
+        wide = float(-ndtri(ndtr(-z) / k))
+        if direction is Direction.HIGHER:
+            return every.limits(z)[0].min(-1), every.limits(wide)[1].min(-1)
+        return every.limits(wide)[0].max(-1), every.limits(z)[1].max(-1)
+
+    # The largest of the classes' variances is no less than the worst class's.
+    return Law(
+        np.asarray(pick(every.value, axis=-1)),
+        every.support.min(-1),
+        limits,
+        limits,
+        every.variance.max(-1),
+        every.support.argmin(-1),
+    )
+
+
+def _pooled(rate: Rate, c: Cells) -> Law:
+    """Cells summed over classes. An image is right or wrong once, so that every pooled rate is a function of accuracy."""
+    k = c.tp.shape[-1]
+
+    def at(accuracy: FloatArray) -> FloatArray:
+        wrong = 1 - accuracy
+        return rate_values(rate, Cells(accuracy, wrong, wrong, k - 2 + accuracy, accuracy, np.ones_like(accuracy)))
+
+    def through(limits: tuple[FloatArray, FloatArray]) -> tuple[FloatArray, FloatArray]:
+        ends = np.stack([at(limit) for limit in limits])
+        return ends.min(0), ends.max(0)
+
+    pooled = Cells(c.tp.sum(-1), c.fp.sum(-1), c.fn.sum(-1), c.tn.sum(-1), c.right, c.n)
+    support = np.minimum(rate_support(rate, pooled), c.n)
+    smooth, step = (c.right + 2) / (c.n + 4), 1e-6
+    slope = (at(smooth + step) - at(smooth - step)) / (2 * step)
+    return Law(
+        rate_values(rate, pooled),
+        support,
+        lambda z: through(clopper_pearson(c.right, c.n, z)),
+        lambda z: through(wilson(c.right, c.n, z)),
+        np.where(support > 0, slope**2 * proportion_variance(c.right, c.n), np.nan),
+    )

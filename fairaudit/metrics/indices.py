@@ -1,0 +1,278 @@
+"""Indices: disparities that are more than one comparison of one rate, each with the limits that fit it.
+
+Averages of two comparisons combine their limits by MOVER; entropies of benefits use the count bootstrap.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import cast
+
+import numpy as np
+
+from fairaudit.metrics import inequality, intervals
+from fairaudit.metrics.counts import cells
+from fairaudit.metrics.disparity import Comparison, Contrast
+from fairaudit.metrics.intervals import Limits
+from fairaudit.metrics.measure import Measure, Metric, Table
+from fairaudit.metrics.rates import Direction
+from fairaudit.predictions import FloatArray, IntArray
+from fairaudit.results import Estimate
+
+TPR, FPR = "true_positive_rate", "false_positive_rate"
+
+
+@dataclass(frozen=True)
+class Draws:
+    """How the count bootstrap is drawn.
+
+    Attributes:
+        replicates: how many times.
+        seed: of the generator.
+    """
+
+    replicates: int = 1000
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class _Case:
+    table: Table
+    of: int
+    comparison: Comparison
+    draws: Draws
+
+    def measures(self, *rates: str) -> list[Measure]:
+        return [self.table.measure(Metric(rate, self.of)) for rate in rates]
+
+
+Find = Callable[[_Case], list[Contrast]]
+
+
+@dataclass(frozen=True)
+class Index:
+    """An index.
+
+    Attributes:
+        formula: for people.
+        source: whose definition it is.
+        find: the table with its class, comparison and draws → contrasts.
+        per_class: whether it is of one class against the rest.
+        direction: which way is better.
+    """
+
+    formula: str
+    source: str
+    find: Find
+    per_class: bool = True
+    direction: Direction = Direction.LOWER
+
+
+def classes_of(index: Index, table: Table) -> list[int | None]:
+    """Classes for which an index is listed: the positive one, or each; None where it is of all classes."""
+    if not index.per_class:
+        return [None] if table.per_class else []
+    return [*table.listed_classes]
+
+
+def index_key(name: str, table: Table, of: int | None) -> str:
+    """Name in records: ``theil_index``, ``theil_index[Female]``."""
+    return name if of is None or of == table.positive else f"{name}[{table.classes[of]}]"
+
+
+def _ratio(*rates: str) -> Find:
+    def find(case: _Case) -> list[Contrast]:
+        parts = [case.comparison.over_groups([m], "min_max_ratio", len(rates)).estimate for m in case.measures(*rates)]
+        bad = next((p for p in parts if math.isnan(p.value)), None)
+        if bad is not None:
+            return [Contrast(None, bad)]
+        return [Contrast(None, _combine(parts, min, min, min))]
+
+    return find
+
+
+def _combine(
+    parts: list[Estimate],
+    value: Callable[[list[float]], float],
+    low: Callable[[list[float]], float],
+    high: Callable[[list[float]], float],
+) -> Estimate:
+    reasons = [p.reason for p in parts if p.reason is not None]
+    return Estimate(
+        float(value([p.value for p in parts])),
+        float(low([p.ci_low for p in parts])),
+        float(high([p.ci_high for p in parts])),
+        min(p.support for p in parts),
+        "; ".join(dict.fromkeys(reasons)) or None,
+    )
+
+
+def _average_odds(absolute: bool) -> Find:
+    def find(case: _Case) -> list[Contrast]:
+        ref, comparison = case.comparison.privileged, case.comparison
+        if ref is None:
+            return []
+        both = case.measures(TPR, FPR)
+        others = [i for i in range(len(case.table.n)) if i != ref]
+        family = sum(all(m.reason[i] is None for m in both) for i in others)
+        return [Contrast(i, _average_pair(both, i, ref, comparison, family, absolute)) for i in others]
+
+    return find
+
+
+def _average_pair(both: list[Measure], i: int, ref: int, comparison: Comparison, family: int, absolute: bool) -> Estimate:
+    support = int(min(m.support[g] for m in both for g in (i, ref)))
+    for g, whose in ((i, ""), (ref, "the privileged group is ")):
+        why = next((m.reason[g] for m in both if m.reason[g] is not None), None)
+        if why is not None:
+            return _nothing(f"{whose}{why}", support)
+    reason = next((w for m in both if (w := comparison.cannot_compare(m, i)) is not None), None)
+    differences = [float(m.value[i] - m.value[ref]) for m in both]
+
+    def sides(z: float) -> list[tuple[float, float]]:
+        found = [intervals.difference(m.value, m.limits, z, i, ref) for m in both]
+        return [(float(low), float(high)) for low, high in found]
+
+    z = intervals.sidak(family, comparison.confidence)
+    if not absolute:
+        centre = sum(differences) / 2
+        below = math.hypot(*(d - low for d, (low, _) in zip(differences, sides(z), strict=True))) / 2
+        above = math.hypot(*(high - d for d, (_, high) in zip(differences, sides(z), strict=True))) / 2
+        return Estimate(centre, centre - below, centre + above, support, reason)
+    inner = sides(intervals.sidak(2 * family, comparison.confidence))
+    low = sum(max(0.0, a, -b) for a, b in inner) / 2
+    # The upper limit of |d| + |e| is the largest of the four signed sums'.
+    reach = [((d, high - d), (-d, d - low_)) for d, (low_, high) in zip(differences, sides(z), strict=True)]
+    high = max((a + b + math.hypot(x, y)) / 2 for a, x in reach[0] for b, y in reach[1])
+    return Estimate(sum(map(abs, differences)) / 2, low, min(1.0, high), support, reason)
+
+
+def _average_gap(case: _Case) -> list[Contrast]:
+    both, comparison = case.measures(TPR, FPR), case.comparison
+    gaps = [comparison.over_groups([m], "gap").estimate for m in both]
+    bad = next((g for g in gaps if math.isnan(g.value)), None)
+    if bad is not None:
+        return [Contrast(None, bad)]
+    low, sums, reach = 0.0, [], []
+    for m in both:
+        keep = np.flatnonzero(comparison.usable(m))
+        p, limits = m.value[keep], _kept(m.limits, keep)
+        low += intervals.gap(p, limits, comparison.confidence, joint=2).low / 2
+        i, j = np.nonzero(~np.eye(len(p), dtype=np.bool_))
+        high = intervals.difference(p, limits, intervals.quantile(comparison.confidence), i, j)[1]
+        sums.append(p[i] - p[j])
+        reach.append(high - sums[-1])
+    upper = (sums[0][:, None] + sums[1][None] + np.hypot(reach[0][:, None], reach[1][None])).max() / 2
+    combined = _combine(gaps, lambda v: sum(v) / 2, lambda _: low, lambda _: min(1.0, float(upper)))
+    return [Contrast(None, combined)]
+
+
+def _kept(limits: Limits, keep: IntArray) -> Limits:
+    return cast(Limits, lambda z: tuple(limit[keep] for limit in limits(z)))
+
+
+def _differential(case: _Case) -> list[Contrast]:
+    """The smallest ε such that no group's chance to be called a class is e^ε times another's, whatever the class."""
+    table, comparison = case.table, case.comparison
+    ratios = []
+    confidence = comparison.confidence ** (1 / len(table.classes))
+    for c in range(len(table.classes)):
+        measure = table.measure(Metric("selection_rate", c))
+        keep = np.flatnonzero(comparison.usable(measure))
+        if len(keep) < 2:
+            return [Contrast(None, comparison.over_groups([measure], "gap").estimate)]
+        p, limits = measure.value[keep], _kept(measure.limits, keep)
+        if p.max() == 0:  # never called in any group: all groups have the same chance
+            continue
+        # The upper limit of the ratio bounds ε from below for all classes at once; one class's lower limit bounds it above.
+        high = intervals.min_max_ratio(p, limits, confidence).high
+        low = intervals.min_max_ratio(p, limits, comparison.confidence).low
+        ratios.append((float(p.min() / p.max()), low, high))
+    gap = comparison.over_groups([table.measure(Metric("selection_rate", 0))], "gap").estimate
+    value, high, low = (max(-math.log(r[i]) if r[i] > 0 else math.inf for r in ratios) + 0.0 for i in range(3))
+    reason = gap.reason
+    if math.isinf(value):
+        reason = "infinite: a class is never called in one group" + (f"; {reason}" if reason else "")
+    return [Contrast(None, Estimate(value, low, high, gap.support, reason))]
+
+
+def _entropy(measure: Callable[[FloatArray], FloatArray], biased: bool) -> Find:
+    def find(case: _Case) -> list[Contrast]:
+        table, comparison, draws = case.table, case.comparison, case.draws
+        counts = inequality.benefits(cells(table.counts).of_class(case.of))
+        small = (table.n < comparison.min_support) | (table.n == 0) if biased else table.n == 0
+        support = int(table.n[~small].min(initial=0)) if biased else int(table.n.sum())
+        if (~small).sum() < (2 if biased else 1):
+            why = "only one group" if (~small).any() else "no group"
+            return [Contrast(None, _nothing(f"undefined: {why} has enough support", support))]
+        kept = counts[~small]
+        value = float(measure(kept))
+        if math.isnan(value):
+            return [Contrast(None, _nothing("undefined: no image has a benefit", support))]
+        replicates = measure(inequality.draw(kept, draws.replicates, draws.seed))
+        low, high = inequality.bootstrap_limits(value, replicates, comparison.confidence, biased)
+        left = int(small.sum()) if biased else 0
+        reason = f"left out: {left} of {len(small)} groups (undefined or too small)" if left else None
+        return [Contrast(None, Estimate(value, low, high, support, reason))]
+
+    return find
+
+
+INDICES: Mapping[str, Index] = {
+    "demographic_parity_ratio": Index(
+        "min ÷ max selection rate", "Fairlearn", _ratio("selection_rate"), direction=Direction.HIGHER
+    ),
+    "equalized_odds_ratio": Index(
+        "the smaller min ÷ max of TPR and FPR", "Fairlearn", _ratio(TPR, FPR), direction=Direction.HIGHER
+    ),
+    "average_odds_difference": Index(
+        "½ (TPR − privileged TPR + FPR − privileged FPR)", "AIF360", _average_odds(absolute=False), True, Direction.NONE
+    ),
+    "average_abs_odds_difference": Index(
+        "½ (|TPR − privileged TPR| + |FPR − privileged FPR|)", "AIF360", _average_odds(absolute=True)
+    ),
+    "equalized_odds_average_gap": Index("½ (gap of TPR + gap of FPR)", "Hardt et al. (2016), averaged", _average_gap),
+    "differential_fairness": Index(
+        "ε: largest |ln(selection rate ÷ another group's)| over classes", "Foulds et al. (2020), no prior",
+        _differential, per_class=False,
+    ),
+    "generalized_entropy_index": Index(
+        "mean((b/mean b)² − 1) / 2, b = 1 if right, 2 if called in error, 0 if missed", "AIF360, α = 2",
+        _entropy(inequality.generalised_entropy, biased=False),
+    ),
+    "theil_index": Index(
+        "mean(b/mean b · ln(b/mean b))", "AIF360",
+        _entropy(lambda x: inequality.generalised_entropy(x, 1.0), biased=False),
+    ),
+    "coefficient_of_variation": Index(
+        "SD of b ÷ mean b = √(2 GE); AIF360's is √2 times it", "Speicher et al. (2018)",
+        _entropy(inequality.coefficient_of_variation, biased=False),
+    ),
+    "between_group_generalized_entropy_index": Index(
+        "generalized_entropy_index with each group's mean for b", "AIF360, α = 2",
+        _entropy(inequality.between_groups, biased=True),
+    ),
+    "between_group_theil_index": Index(
+        "theil_index with each group's mean for b", "AIF360",
+        _entropy(lambda x: inequality.between_groups(x, 1.0), biased=True),
+    ),
+}  # fmt: skip
+
+
+def index_contrasts(name: str, table: Table, of: int | None, comparison: Comparison, draws: Draws) -> list[Contrast]:
+    """One index of one class.
+
+    Args:
+        name: a key of ``INDICES``.
+        table: counts of every group.
+        of: the class; None for an index of all classes.
+        comparison: privileged group, confidence, smallest support.
+        draws: how the count bootstrap is drawn.
+    """
+    return INDICES[name].find(_Case(table, -1 if of is None else of, comparison, draws))
+
+
+def _nothing(reason: str, support: int) -> Estimate:
+    return Estimate(math.nan, math.nan, math.nan, support, reason)

@@ -1,0 +1,147 @@
+"""Ranking: how well scores put one class above the rest, whatever the threshold.
+
+The area under the ROC curve has the wider of two closed-form intervals: DeLong's variance on the logit scale, which
+follows unequal spreads of scores, and Newcombe's method 5 (2006), which stays honest at an area of 1. Average precision has
+the wider of Boyd, Eng and Page's logit interval (2013) and the exact limits of as many positives, honest at 1 as well.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import expit, logit
+
+from fairaudit.metrics.aggregates import Law
+from fairaudit.metrics.intervals import clopper_pearson
+from fairaudit.predictions import BoolArray, FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class Ties:
+    """The images of one group at each distinct score, ascending; all that a ranking knows of them.
+
+    Attributes:
+        positives: (u,) images of the class.
+        negatives: (u,) other images.
+    """
+
+    positives: FloatArray
+    negatives: FloatArray
+
+
+def ties(score: FloatArray, positive: BoolArray) -> Ties:
+    """Count positives and negatives at each distinct score.
+
+    Args:
+        score: (n,) scores.
+        positive: (n,) whether the image is of the class.
+    """
+    order = np.argsort(score, kind="stable")
+    s, y = score[order], positive[order].astype(np.float64)
+    if not len(s):
+        return Ties(np.zeros(0), np.zeros(0))
+    starts = np.flatnonzero(np.r_[True, s[1:] != s[:-1]])
+    hits = np.add.reduceat(y, starts)
+    return Ties(hits, np.diff(np.r_[starts, len(s)]) - hits)
+
+
+def area_and_variance(t: Ties) -> tuple[float, float]:
+    """Area under the ROC curve and DeLong's variance; nan where there is no positive or no negative, or only one."""
+    m, n = float(t.positives.sum()), float(t.negatives.sum())
+    if m == 0 or n == 0:
+        return np.nan, np.nan
+    below = (np.cumsum(t.negatives) - t.negatives / 2) / n
+    above = (m - np.cumsum(t.positives) + t.positives / 2) / m
+    area = float((t.positives * below).sum() / m)
+    if min(m, n) < 2:
+        return area, np.nan
+    of_positives = float((t.positives * (below - area) ** 2).sum() / (m - 1))
+    of_negatives = float((t.negatives * (above - area) ** 2).sum() / (n - 1))
+    return area, of_positives / m + of_negatives / n
+
+
+def average_precision(t: Ties) -> float:
+    """Σ (recall step) × precision over falling thresholds; nan without positives."""
+    m = float(t.positives.sum())
+    if m == 0:
+        return float("nan")
+    hits, called = np.cumsum(t.positives[::-1]), np.cumsum((t.positives + t.negatives)[::-1])
+    return float((t.positives[::-1] * hits / called).sum() / m)
+
+
+def newcombe(area: FloatArray, m: FloatArray, n: FloatArray, z: float) -> tuple[FloatArray, FloatArray]:
+    """Limits of areas by Newcombe's method 5: |A − θ| = z √V(θ).
+
+    Args:
+        area: (…) areas under the ROC curve.
+        m: (…) positives.
+        n: (…) negatives.
+        z: quantile of each side.
+    """
+
+    def reach(theta: FloatArray) -> FloatArray:
+        return z * np.sqrt(_newcombe_variance(theta, m, n))
+
+    low_in, low_out = area.copy(), np.zeros_like(area)
+    high_in, high_out = area.copy(), np.ones_like(area)
+    for _ in range(60):
+        low, high = (low_in + low_out) / 2, (high_in + high_out) / 2
+        inside = area - low <= reach(low)
+        low_in, low_out = np.where(inside, low, low_in), np.where(inside, low_out, low)
+        inside = high - area <= reach(high)
+        high_in, high_out = np.where(inside, high, high_in), np.where(inside, high_out, high)
+    return low_in, np.where(area == 1, 1.0, high_in)
+
+
+def _newcombe_variance(theta: FloatArray, m: FloatArray, n: FloatArray) -> FloatArray:
+    half = (m + n) / 2 - 1
+    room = theta * (1 - theta) / (m * n)
+    return np.asarray(np.maximum(room * (1 + half * (1 - theta) / (2 - theta) + half * theta / (1 + theta)), 0.0))
+
+
+def auroc_law(groups: list[Ties]) -> Law:
+    """The area under the ROC curve of every group; its support is the rarer of positives and negatives."""
+    found = np.array([area_and_variance(t) for t in groups]).reshape(-1, 2)
+    area, delong = found[:, 0], found[:, 1]
+    m, n = _totals(groups)
+    known = ~np.isnan(area)
+    m1, n1, a1 = np.maximum(m, 1), np.maximum(n, 1), np.where(known, area, 0.5)
+
+    def limits(z: float) -> tuple[FloatArray, FloatArray]:
+        low, high = newcombe(a1, m1, n1, z)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            half = z * np.sqrt(delong) / (a1 * (1 - a1))
+            usable = (delong > 0) & np.isfinite(half)
+            low = np.where(usable, np.fmin(low, expit(logit(a1) - half)), low)
+            high = np.where(usable, np.fmax(high, expit(logit(a1) + half)), high)
+        return np.where(known, low, np.nan), np.where(known, high, np.nan)
+
+    shrunk = (a1 * np.minimum(m1, n1) + 1) / (np.minimum(m1, n1) + 2)
+    variance = np.fmax(delong, _newcombe_variance(shrunk, m1, n1))
+    return Law(area, np.where(known, np.minimum(m, n), 0), limits, limits, np.where(known, variance, np.nan))
+
+
+def average_precision_law(groups: list[Ties]) -> Law:
+    """Average precision of every group; its support is the positives."""
+    value = np.array([average_precision(t) for t in groups])
+    m = _totals(groups)[0]
+    known = m > 0
+    p, m1 = np.where(known, value, 0.5), np.maximum(m, 1)
+
+    def limits(z: float) -> tuple[FloatArray, FloatArray]:
+        low, high = clopper_pearson(p * m1, m1, z)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            half = z / np.sqrt(m1 * p * (1 - p))
+            usable = np.isfinite(half) & (p < 1)
+            low = np.where(usable, np.fmin(low, expit(logit(p) - half)), low)
+            high = np.where(usable, np.fmax(high, expit(logit(p) + half)), high)
+        low, high = np.minimum(low, p), np.maximum(high, p)
+        return np.where(known, low, np.nan), np.where(known, high, np.nan)
+
+    smooth = (p * m1 + 2) / (m1 + 4)
+    return Law(value, np.where(known, m, 0), limits, limits, np.where(known, smooth * (1 - smooth) / m1, np.nan))
+
+
+def _totals(groups: list[Ties]) -> tuple[FloatArray, FloatArray]:
+    return np.array([t.positives.sum() for t in groups]), np.array([t.negatives.sum() for t in groups])

@@ -1,0 +1,118 @@
+"""Scores become measures: every metric that needs scores, in every group, ready for the table that lists the others."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from fairaudit.errors import PredictionsError, UsageError
+from fairaudit.metrics import calibration, ranking
+from fairaudit.metrics.aggregates import Law, proportion_variance
+from fairaudit.metrics.intervals import clopper_pearson, mover_mean, wilson
+from fairaudit.metrics.measure import Measure, Metric, Table, measured
+from fairaudit.metrics.rates import MACRO
+from fairaudit.metrics.scored import SCORED, Scored, top_k
+from fairaudit.predictions import MISSING, FloatArray, IntArray, Task
+
+
+def check_scores(task: Task, name: str) -> None:
+    """Refuse scores that are no chances.
+
+    Raises:
+        PredictionsError: a score is nan or outside [0, 1].
+    """
+    if task.y_score is None:
+        return
+    if np.isnan(task.y_score).any():
+        row = int(np.isnan(task.y_score).any(-1).argmax())
+        raise PredictionsError(f"row {row + 1} has no score (nan) for {name}; give every row a score or no column of them")
+    if task.y_score.size and (task.y_score.min() < 0 or task.y_score.max() > 1):
+        row = int(((task.y_score < 0) | (task.y_score > 1)).any(-1).argmax())
+        raise PredictionsError(
+            f"row {row + 1} has a score for {name} outside 0 to 1; apply softmax or sigmoid before writing scores"
+        )
+
+
+def score_measures(task: Task, ids: IntArray, table: Table, top: Sequence[int] = ()) -> dict[Metric, Measure]:
+    """Every metric of scores in every group.
+
+    Args:
+        task: what was predicted, with scores; without them nothing is measured.
+        ids: (n,) group of each row or ``MISSING``.
+        table: counts of the same groups.
+        top: the k of each top-k accuracy; 3 and 5 where there are more classes than that, if none is given.
+
+    Raises:
+        UsageError: top-k is asked for with k no less than the number of classes.
+    """
+    if task.y_score is None:
+        return {}
+    rows = np.flatnonzero((ids != MISSING) & (task.y_true != MISSING))
+    y_true, score, ids = task.y_true[rows], task.y_score[rows], ids[rows]
+    groups, k = len(table.n), len(task.classes)
+    found: dict[Metric, Measure] = {}
+
+    def add(scored: Scored, of: int | str | None, law: Law, what: Sequence[str] | str) -> None:
+        metric = Metric(scored.name, of)
+        scarce = [what] * groups if isinstance(what, str) else what
+        found[metric] = measured(table.key(metric), scored.direction, law, scarce, table.n, 0.0, scored.most)
+
+    order = np.argsort(ids, kind="stable")
+    slices = np.split(order, np.cumsum(np.bincount(ids, minlength=groups))[:-1])
+    laws: dict[str, list[Law]] = {"auroc": [], "average_precision": []}
+    classes = [*range(k)] if table.positive is None else [table.positive]
+    for c in classes:
+        tied = [ranking.ties(score[part, c], y_true[part] == c) for part in slices]
+        laws["auroc"].append(ranking.auroc_law(tied))
+        laws["average_precision"].append(ranking.average_precision_law(tied))
+    for name, of in (("auroc", "positives or negatives"), ("average_precision", "positives")):
+        for c, law in zip(classes, laws[name], strict=True):
+            add(SCORED[name], c, law, of)
+        if table.positive is None:
+            law = _mean(laws[name])
+            assert law.scarce is not None  # a mean names its smallest class
+            add(SCORED[name], MACRO, law, [f"{of} of {task.classes[int(i)]}" for i in law.scarce])
+    for c in classes:
+        s, y = score[:, c], y_true == c
+        add(SCORED["brier"], c, calibration.mean_law((s - y) ** 2, ids, groups, 1.0, 1.0), "images")
+        wide = calibration.equal_width(s)
+        add(SCORED["ece"], c, calibration.error_law(s, y, ids, groups, wide), "images")
+        mass = calibration.equal_mass(s, ids, groups)
+        add(SCORED["ece_equal_mass"], c, calibration.error_law(s, y, ids, groups, mass), "images")
+    losses = calibration.log_losses(y_true, score)
+    add(SCORED["log_loss"], None, calibration.mean_law(losses, ids, groups, math.log(max(k, 2)), math.inf), "images")
+    confidence, right = score.max(-1), score.argmax(-1) == y_true
+    law = calibration.error_law(confidence, right, ids, groups, calibration.equal_width(confidence))
+    add(SCORED["confidence_ece"], None, law, "images")
+    for one in top or [x for x in (3, 5) if x < k]:
+        if not 0 < one < k:
+            raise UsageError(f"top-{one} accuracy of {k} classes says nothing; k must be from 1 to {k - 1}")
+        add(top_k(one), None, _top(y_true, score, ids, groups, one), "images")
+    return found
+
+
+def _top(y_true: IntArray, score: FloatArray, ids: IntArray, groups: int, k: int) -> Law:
+    """Of equal scores the later class ranks higher, as scikit-learn has it."""
+    own = score[np.arange(len(y_true)), y_true][:, None]
+    later = np.arange(score.shape[1])[None] > y_true[:, None]
+    ahead = ((score > own) | ((score == own) & later)).sum(-1)
+    x = np.bincount(ids, ahead < k, groups).astype(np.float64)
+    n = np.bincount(ids, minlength=groups).astype(np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value = x / n
+    return Law(value, n, lambda z: clopper_pearson(x, n, z), lambda z: wilson(x, n, z), proportion_variance(x, n))
+
+
+def _mean(laws: list[Law]) -> Law:
+    """The mean over classes; every image ranks in every class, so that nothing is taken to be independent."""
+    value, support = np.stack([w.value for w in laws], -1), np.stack([w.support for w in laws], -1)
+    k = len(laws)
+
+    def limits(z: float) -> tuple[FloatArray, FloatArray]:
+        ends = [w.limits(z) for w in laws]
+        return mover_mean(value, np.stack([e[0] for e in ends], -1), np.stack([e[1] for e in ends], -1), shared=k)
+
+    variance = np.stack([w.variance for w in laws], -1).sum(-1) / k
+    return Law(value.mean(-1), support.min(-1), limits, limits, variance, support.argmin(-1))

@@ -1,0 +1,118 @@
+"""What an audit does to predictions before it counts: levels of numbers and of the unknown, thresholds, joint targets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from fairaudit.config import AuditSettings
+from fairaudit.errors import UnknownNameError, UsageError
+from fairaudit.metrics.counts import confusion
+from fairaudit.metrics.groups import binned, with_unknown
+from fairaudit.metrics.histograms import group_scores
+from fairaudit.metrics.joint import joined, joint_classes, joint_measures
+from fairaudit.metrics.measure import Table
+from fairaudit.metrics.score_measures import check_scores, score_measures
+from fairaudit.predictions import MISSING, IntArray, Predictions, Task
+from fairaudit.results import Scores
+
+
+def with_levels(predictions: Predictions, settings: AuditSettings) -> Predictions:
+    """Numeric attributes as levels where edges are given; what is unknown as a level of its own where that is asked.
+
+    Raises:
+        UnknownNameError: there is no such numeric column.
+        UsageError: a column to be binned has levels already.
+    """
+    attributes, numeric = dict(predictions.attributes), dict(predictions.numeric)
+    for name, edges in settings.bins.items():
+        if name not in numeric:
+            if name in attributes:
+                raise UsageError(
+                    f"{name} has levels already; only numeric columns are binned ({', '.join(numeric) or 'none'})"
+                )
+            raise UnknownNameError("numeric column in --bins:", name, numeric)
+        attributes[name] = binned(numeric[name], edges)
+    if settings.missing == "group":
+        attributes = {name: with_unknown(column) for name, column in attributes.items()}
+    if attributes == predictions.attributes:
+        return predictions
+    return replace(predictions, attributes=attributes)
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """What is audited, ready to be counted by any grouping.
+
+    Attributes:
+        name: of the target.
+        task: its labels, decisions and scores.
+        positive: index of the class that plain metric names mean, or None.
+        parts: the targets that a joint target is made of; empty for a plain one.
+        settings: what was asked.
+    """
+
+    name: str
+    task: Task
+    positive: int | None
+    parts: Mapping[str, Task]
+    settings: AuditSettings
+
+    def table(self, ids: IntArray, groups: int) -> Table:
+        """Counts of every group, and what is measured on its rows.
+
+        Args:
+            ids: (n,) group of each row or ``MISSING``.
+            groups: how many groups.
+        """
+        counts = confusion(self.task.y_true, self.task.y_pred, ids, groups, len(self.task.classes))
+        s = self.settings
+        table = Table(counts, self.task.classes, self.positive, s.beta, s.aggregate, per_class=not self.parts)
+        rows = score_measures(self.task, ids, table, s.top_k)
+        if self.parts:
+            rows |= joint_measures([*self.parts.values()], ids, table)
+        return replace(table, rows=rows)
+
+    def scores(self, ids: IntArray, groups: int) -> Scores | None:
+        """Histograms of the positive class's scores (of two classes without one, the second's), where there are scores."""
+        task = self.task
+        of = self.positive if self.positive is not None else 1 if len(task.classes) == 2 else None
+        if task.y_score is None or of is None:
+            return None
+        ids = np.where(task.y_true == MISSING, MISSING, ids)
+        return Scores(task.classes[of], group_scores(task.y_score[:, of], task.y_true == of, ids, groups))
+
+
+def joint_target(parts: Mapping[str, Task]) -> Task:
+    """Several targets as one.
+
+    Raises:
+        UsageError: two of their combinations would have the same name.
+    """
+    tasks = [*parts.values()]
+    names = joint_classes(tasks)
+    if len(set(names)) < len(names):
+        raise UsageError(f"the classes of {' and '.join(parts)} cannot be told apart when they are joined")
+    return joined(tasks)
+
+
+def at_threshold(task: Task, name: str, positive: int | None, threshold: float | None) -> Task:
+    """The task with decisions by threshold on the positive class's score.
+
+    Raises:
+        UsageError: there are no scores, not two classes, or no positive one.
+        PredictionsError: a score is nan or outside [0, 1].
+    """
+    check_scores(task, name)
+    if threshold is None:
+        return task
+    if task.y_score is None:
+        raise UsageError(f"--threshold needs scores, and {name} has none")
+    if len(task.classes) != 2:
+        raise UsageError(f"--threshold decides between two classes, and {name} has {len(task.classes)}")
+    if positive is None:
+        raise UsageError(f"--threshold needs --positive: {' or '.join(task.classes)}")
+    called = task.y_score[:, positive] >= threshold
+    return replace(task, y_pred=np.where(called, positive, 1 - positive).astype(np.int64))

@@ -1,0 +1,150 @@
+"""Losses and calibration errors against scikit-learn and plain loops, and what their limits cover."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from sklearn import metrics as sk
+
+from fairaudit.errors import PredictionsError, UsageError
+from fairaudit.metrics import calibration
+from fairaudit.metrics.counts import confusion
+from fairaudit.metrics.measure import Metric, Table
+from fairaudit.metrics.score_measures import check_scores, score_measures
+from fairaudit.predictions import BoolArray, FloatArray, IntArray, Task
+
+
+def _task(n: int, k: int, seed: int = 0) -> tuple[Task, IntArray]:
+    rng = np.random.default_rng(seed)
+    score = rng.dirichlet(np.ones(k), n)
+    true = np.array([rng.choice(k, p=p) for p in score])
+    return Task(tuple("abcdefg"[:k]), true, score.argmax(-1), score), rng.integers(0, 3, n)
+
+
+def _table(task: Task, ids: IntArray, positive: int | None = None) -> Table:
+    return Table(confusion(task.y_true, task.y_pred, ids, 3, len(task.classes)), task.classes, positive)
+
+
+def _bins(score: FloatArray, hit: BoolArray, parts: list[IntArray]) -> float:
+    return float(sum(abs(score[p].mean() - hit[p].mean()) * len(p) / len(score) for p in parts if len(p)))
+
+
+@pytest.mark.parametrize("k", [2, 7])
+def test_metrics_of_scores_are_scikit_learns(k: int) -> None:
+    task, ids = _task(500, k)
+    found = score_measures(task, ids, _table(task, ids))
+    assert task.y_score is not None
+    for g in range(3):
+        y, s = task.y_true[ids == g], task.y_score[ids == g]
+        assert found[Metric("log_loss")].value[g] == pytest.approx(sk.log_loss(y, s, labels=range(k)))
+        for c in range(k):
+            assert found[Metric("brier", c)].value[g] == pytest.approx(sk.brier_score_loss(y == c, s[:, c]))
+            assert found[Metric("auroc", c)].value[g] == pytest.approx(sk.roc_auc_score(y == c, s[:, c]))
+            part = sk.average_precision_score(y == c, s[:, c])
+            assert found[Metric("average_precision", c)].value[g] == pytest.approx(part)
+            edges = [np.flatnonzero(np.minimum(np.floor(s[:, c] * 100), 99) == b) for b in range(100)]
+            assert found[Metric("ece", c)].value[g] == pytest.approx(_bins(s[:, c], y == c, edges))
+            ranks = np.argsort(np.argsort(s[:, c]))
+            mass = [np.flatnonzero(ranks * 100 // len(ranks) == b) for b in range(100)]
+            assert found[Metric("ece_equal_mass", c)].value[g] == pytest.approx(_bins(s[:, c], y == c, mass))
+        expected = np.mean([sk.roc_auc_score(y == c, s[:, c]) for c in range(k)])
+        assert found[Metric("auroc", "macro")].value[g] == pytest.approx(expected)
+        best = s.max(-1)
+        edges = [np.flatnonzero(np.minimum(np.floor(best * 100), 99) == b) for b in range(100)]
+        assert found[Metric("confidence_ece")].value[g] == pytest.approx(_bins(best, s.argmax(-1) == y, edges))
+        if k == 7:
+            for top in (3, 5):
+                expected = sk.top_k_accuracy_score(y, s, k=top, labels=range(k))
+                assert found[Metric(f"top_{top}_accuracy")].value[g] == pytest.approx(expected)
+
+
+def test_ties_rank_as_scikit_learn_has_them() -> None:
+    rng = np.random.default_rng(2)
+    score = rng.integers(0, 3, (200, 4)) / 3.0
+    true = rng.integers(0, 4, 200)
+    task, ids = Task(tuple("abcd"), true, score.argmax(-1), score), np.zeros(200, dtype=np.int64)
+    found = score_measures(task, ids, _table(task, ids), top=(2,))
+    assert found[Metric("top_2_accuracy")].value[0] == pytest.approx(sk.top_k_accuracy_score(true, score, k=2))
+    with pytest.raises(UsageError, match="top-4 accuracy of 4 classes says nothing; k must be from 1 to 3"):
+        score_measures(task, ids, _table(task, ids), top=(4,))
+
+
+def test_empty_groups_and_one_sided_ones_are_undefined() -> None:
+    score = np.array([[0.2, 0.8], [0.4, 0.6], [0.9, 0.1]])
+    task = Task(("no", "yes"), np.array([1, 1, -1]), np.array([1, 1, 0]), score)
+    ids = np.array([0, 0, 1])
+    found = score_measures(task, ids, _table(task, ids, 1))
+    assert found[Metric("auroc", 1)].reason == ("undefined: 0 positives or negatives", *["absent: no images"] * 2)
+    assert found[Metric("average_precision", 1)].value[0] == 1
+    for m in found.values():
+        assert (np.isnan(m.value) == (m.support == 0)).all(), m.key
+        low, high = m.interval(1.96)
+        assert (np.isnan(low) == (m.support == 0)).all(), m.key
+        assert ((low <= m.value) & (m.value <= high))[m.support > 0].all(), m.key
+        assert m.key.count("[") == 0
+
+
+def test_scores_that_are_no_chances_are_refused() -> None:
+    def task(*rows: tuple[float, float]) -> Task:
+        n = len(rows)
+        return Task(("a", "b"), np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64), np.array(rows))
+
+    check_scores(task((0.0, 1.0)), "x")
+    with pytest.raises(PredictionsError, match=r"row 2 has no score \(nan\) for x"):
+        check_scores(task((0.5, 0.5), (np.nan, 0.1)), "x")
+    with pytest.raises(PredictionsError, match="row 1 has a score for x outside 0 to 1"):
+        check_scores(task((-2.0, 3.0)), "x")
+
+
+def _draw(rng: np.random.Generator, n: int, centre: float, spread: float, over: float) -> tuple[FloatArray, BoolArray]:
+    """Scores whose log-odds are ``over`` times what they should be."""
+    z = rng.normal(centre, spread, n)
+    return 1 / (1 + np.exp(-over * z)), rng.random(n) < 1 / (1 + np.exp(-z))
+
+
+SHAPES = [(0.0, 0.5, 1.0), (0.0, 1.5, 1.0), (-2.0, 1.5, 1.0), (0.0, 1.5, 2.5), (1.0, 6.0, 1.0)]
+
+
+@pytest.mark.parametrize(("n", "floor"), [(20, 0.89), (100, 0.92), (1000, 0.92)])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_mean_losses_are_covered(n: int, floor: float, shape: tuple[float, float, float]) -> None:
+    rng, trials = np.random.default_rng(4), 400
+    ids = np.repeat(np.arange(trials), n)
+    s, y = _draw(rng, trials * n, *shape)
+    big, truth = _draw(rng, 400_000, *shape)
+    low, high = calibration.mean_law((s - y) ** 2, ids, trials, 1.0, 1.0).limits(1.96)
+    value = ((big - truth) ** 2).mean()
+    assert ((low <= value) & (value <= high)).mean() >= floor
+
+    def losses(score: FloatArray, hit: BoolArray) -> FloatArray:
+        return calibration.log_losses(hit.astype(np.int64), np.stack([1 - score, score], -1))
+
+    low, high = calibration.mean_law(losses(s, y), ids, trials, math.log(2), math.inf).limits(1.96)
+    value = losses(big, truth).mean()
+    assert ((low <= value) & (value <= high)).mean() >= floor
+
+
+@pytest.mark.parametrize("n", [20, 100, 1000])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_calibration_errors_are_covered_though_noise_adds_to_them(n: int, shape: tuple[float, float, float]) -> None:
+    rng, trials = np.random.default_rng(6), 200
+    ids = np.repeat(np.arange(trials), n)
+    s, y = _draw(rng, trials * n, *shape)
+    big, truth = _draw(rng, 400_000, *shape)
+    value = calibration.error_law(big, truth, np.zeros(len(big), dtype=np.int64), 1, calibration.equal_width(big)).value[0]
+    law = calibration.error_law(s, y, ids, trials, calibration.equal_width(s))
+    low, high = law.limits(1.96)
+    assert ((low <= value) & (value <= high)).mean() >= 0.95
+    if shape[2] == 1:
+        assert law.value.mean() > value  # what a plain bootstrap would take for the middle
+        assert (low == 0).mean() >= 0.95
+
+
+def test_reliability_by_hand() -> None:
+    n, score, share = calibration.reliability(np.array([0.0, 0.05, 0.1, 1.0]), np.array([False, True, True, True]))
+    assert n.tolist() == [2, 1, 0, 0, 0, 0, 0, 0, 0, 1]
+    assert score[[0, 1, 9]].tolist() == pytest.approx([0.025, 0.1, 1.0])
+    assert share[[0, 1, 9]].tolist() == [0.5, 1.0, 1.0]
+    assert np.isnan(score[2:9]).all()
