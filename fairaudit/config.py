@@ -187,6 +187,7 @@ class AuditSettings(Settings):
         beta: F-scores to list besides F1 and F2.
         aggregate: what to list over classes besides their mean.
         top_k: the k of each top-k accuracy to list; none lists 3 and 5 where there are more classes.
+        cluster: where people are known, let intervals take into account that a person's images are right or wrong together.
         rules: rules to judge, each ``METRIC[CLASS] KIND by A[,B] OP NUMBER``.
     """
 
@@ -205,6 +206,7 @@ class AuditSettings(Settings):
     beta: tuple[Annotated[float, Field(gt=0.0, lt=1000.0)], ...] = ()
     aggregate: tuple[Aggregate, ...] = ()
     top_k: tuple[Annotated[int, Field(ge=1)], ...] = ()
+    cluster: bool = True
     rules: tuple[str, ...] = ()
 
     @field_validator("bins")

@@ -118,6 +118,20 @@ class Scores:
 
 
 @dataclass(frozen=True)
+class Clusters:
+    """Who is on the images of a grouping, as far as intervals need it.
+
+    Attributes:
+        people: people in each group, in the grouping's order.
+        design_effects: rate → per group, per class (one number for rates of all classes): how many images are worth an
+            independent one; nan where the rate is undefined.
+    """
+
+    people: tuple[int, ...]
+    design_effects: Mapping[str, tuple[tuple[float, ...], ...]]
+
+
+@dataclass(frozen=True)
 class GroupingResult:
     """Every group of one grouping and every disparity between them.
 
@@ -130,6 +144,7 @@ class GroupingResult:
         groups: one result per group, in declared order, absent ones included.
         disparities: every metric × kind.
         scores: histograms of the positive class's scores, where there are scores of two classes or a positive one.
+        clusters: design effects that the intervals take into account, where people are known and on several images.
     """
 
     by: tuple[str, ...]
@@ -140,6 +155,7 @@ class GroupingResult:
     groups: tuple[GroupResult, ...]
     disparities: tuple[Disparity, ...]
     scores: Scores | None = None
+    clusters: Clusters | None = None
 
 
 @dataclass(frozen=True)
@@ -326,7 +342,22 @@ def _grouping_record(grouping: GroupingResult) -> dict[str, Any]:
             for d in grouping.disparities
         ],
         **({} if grouping.scores is None else {"scores": _scores_record(grouping.scores)}),
+        **({} if grouping.clusters is None else {"clusters": _clusters_record(grouping.clusters)}),
     }
+
+
+def _clusters_record(clusters: Clusters) -> dict[str, Any]:
+    return {"people": _plain(clusters.people), "design_effects": _plain(clusters.design_effects)}
+
+
+def _clusters(record: Mapping[str, Any]) -> Clusters:
+    return Clusters(
+        tuple(record["people"]),
+        {
+            name: tuple(tuple(math.nan if e is None else float(e) for e in row) for row in rows)
+            for name, rows in record["design_effects"].items()
+        },
+    )
 
 
 def _scores_record(scores: Scores) -> dict[str, Any]:
@@ -370,6 +401,7 @@ def _grouping(record: Mapping[str, Any]) -> GroupingResult:
         groups=tuple(GroupResult(one["group"], one["n"], _metrics(one["metrics"])) for one in record["groups"]),
         disparities=tuple(Disparity(d["metric"], d["kind"], d["group"], _estimate(d)) for d in record["disparities"]),
         scores=None if record.get("scores") is None else _scores(record["scores"]),
+        clusters=None if record.get("clusters") is None else _clusters(record["clusters"]),
     )
 
 

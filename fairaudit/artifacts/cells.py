@@ -78,7 +78,7 @@ class Cells:
         if pa.types.is_nested(data.type) or pa.types.is_binary(data.type) or pa.types.is_large_binary(data.type):
             raise PredictionsError(f"column {column!r} of {self.name} holds {data.type}, not labels")
         encoded = data.combine_chunks().dictionary_encode(null_encoding="encode")
-        texts = [_text(value) for value in encoded.dictionary.to_pylist()]
+        texts = [text_of(value) for value in encoded.dictionary.to_pylist()]
         distinct = list(dict.fromkeys(text for text in texts if text is not None))
         index = {text: i for i, text in enumerate(distinct)}
         codes = np.array([MISSING if t is None else index[t] for t in texts], dtype=np.int64)
@@ -154,14 +154,26 @@ def _filled(cells: Cells) -> Cells:
     return cells
 
 
-def _read_folder(path: Path) -> Cells:
+def part_files(path: Path) -> list[Path]:
+    """The Parquet files that together are one table, in order; the file itself where it is one.
+
+    Raises:
+        PredictionsError: there is none.
+    """
     whole = path / "predictions.parquet"
-    if whole.is_file():
-        return read_cells(whole)
+    if path.is_file() or whole.is_file():
+        return [path if path.is_file() else whole]
     folder = next((f for f in (whole, path / "predictions", path) if f.is_dir() and any(f.glob("*.parquet"))), None)
     if folder is None:
         raise PredictionsError(f"{path} holds no predictions: neither predictions.parquet nor *.parquet parts")
-    parts = sorted(folder.glob("*.parquet"))
+    return sorted(folder.glob("*.parquet"))
+
+
+def _read_folder(path: Path) -> Cells:
+    parts = part_files(path)
+    folder = parts[0].parent
+    if parts == [path / "predictions.parquet"]:
+        return read_cells(parts[0])
     tables = [_parquet(part.read_bytes(), str(part)) for part in parts]
     first = tables[0]
     for part, table in zip(parts, tables, strict=True):
@@ -227,7 +239,7 @@ def _first_line(error: BaseException) -> str:
     return str(error).partition("\n")[0].removeprefix("CSV parse error: ")
 
 
-def _text(value: Any) -> str | None:
+def text_of(value: Any) -> str | None:
     """How a cell is written: whole floats without their ``.0``, so that labels 1 and 1.0 are the same."""
     if value is None or value != value or value == "":
         return None

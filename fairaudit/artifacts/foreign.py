@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -24,10 +24,10 @@ class TableColumns:
     """Which columns of a table mean what.
 
     Attributes:
-        y_true: the labels.
-        y_pred: the predicted classes.
-        y_score: scores in [0, 1]: one column, which scores the positive class of two, or ``CLASS=column`` for every class
-            (of two classes, one is enough).
+        y_true: the labels; of several targets of each image their names, ``race,gender``.
+        y_pred: the predicted classes, as many.
+        y_score: scores in [0, 1]: columns whose names say which class they score (``p_female``), one column, which scores
+            the positive class of two, or ``CLASS=column`` for every class (of two classes, one is enough).
         target: what the target is called in the audit; None is ``y_true``.
         by: columns that define groups; a number among them has its distinct values as levels.
         extra: columns to keep, whatever they hold, because ``--where`` asks for them.
@@ -63,6 +63,8 @@ def read_foreign(cells: Cells, columns: TableColumns, declared: Mapping[str, tup
     Raises:
         PredictionsError: a column is missing, or holds what it must not; the sentence names it.
     """
+    if "," in columns.y_true and columns.y_true not in cells.columns:
+        return _several(cells, columns, declared)
     target = columns.target or columns.y_true
     task, used = _task(cells, columns, declared)
     rows, row_column = _rows(cells, columns.id)
@@ -91,6 +93,30 @@ def read_foreign(cells: Cells, columns: TableColumns, declared: Mapping[str, tup
         elif named or _few(cells, name):
             attributes[name] = _column(cells, name, declared, "kept")
     return Predictions(rows, {target: task}, attributes, numeric, identity)
+
+
+def _several(cells: Cells, columns: TableColumns, declared: Mapping[str, tuple[str, ...]]) -> Predictions:
+    """Several targets of the same images, each called as its labels are."""
+    true, predicted = ([name.strip() for name in names.split(",")] for names in (columns.y_true, columns.y_pred))
+    if len(true) != len(predicted) or len(set(true)) < len(true):
+        raise PredictionsError(
+            f"--y-true {columns.y_true} and --y-pred {columns.y_pred} do not go together: name as many columns of "
+            "predictions as of labels, each label once"
+        )
+    if columns.y_score or columns.classes:
+        raise PredictionsError(
+            f"--y-score and --classes are of one target, and --y-true {columns.y_true} names {len(true)}; leave them out"
+        )
+    by = tuple(name for name in columns.by if name not in true)
+    each = [
+        read_foreign(cells, replace(columns, y_true=t, y_pred=p, target=None, by=by), declared)
+        for t, p in zip(true, predicted, strict=True)
+    ]
+    first, used = each[0], {*true, *predicted}
+    kept = {name: column for name, column in first.attributes.items() if name not in used or name in by}
+    numeric = {name: numbers for name, numbers in first.numeric.items() if name not in used or name in columns.extra}
+    tasks = {name: part.tasks[name] for name, part in zip(true, each, strict=True)}
+    return Predictions(first.rows, tasks, kept, numeric, first.identity)
 
 
 def scores_in_range(cells: Cells, column: str) -> FloatArray:
@@ -156,7 +182,12 @@ def _scores(cells: Cells, columns: TableColumns, classes: tuple[str, ...]) -> tu
     for item in columns.y_score:
         name, separator, column = item.partition("=")
         if item in cells.columns or not separator:
-            if columns.positive is None or len(columns.y_score) > 1 or len(classes) > 2:
+            said, meant = _class_named(item, classes), columns.positive
+            if said is not None and meant is not None and [said] != [*_spelt((meant,), classes)] and len(classes) == 2:
+                raise PredictionsError(
+                    f"--y-score {item} says {said} by its name and --positive says {meant}; write CLASS={item}"
+                )
+            if said is None and (meant is None or len(columns.y_score) > 1 or len(classes) > 2):
                 example = ",".join(f"{c}=COLUMN" for c in classes[:2])
                 raise PredictionsError(
                     f"--y-score {item} does not say which class it scores; write {classes[-1]}={item}, or name the class "
@@ -165,7 +196,7 @@ def _scores(cells: Cells, columns: TableColumns, classes: tuple[str, ...]) -> tu
                     else f"--y-score {item} does not say which class it scores; write CLASS=COLUMN for each of the "
                     f"{len(classes)} classes ({example} …)"
                 )
-            name, column = columns.positive, item
+            name, column = said or str(meant), item
         [spelt] = _spelt((name,), classes)
         if spelt not in classes:
             raise PredictionsError(f"--y-score {item}: {name!r} is not one of the classes{suggest(name, classes)}")
@@ -178,6 +209,22 @@ def _scores(cells: Cells, columns: TableColumns, classes: tuple[str, ...]) -> tu
     elif lacking:
         raise PredictionsError(f"--y-score has no column for the class {lacking[0]!r}; give CLASS=COLUMN for every class")
     return np.stack([given[c] for c in classes], axis=1), set(column_of.values())
+
+
+def _class_named(column: str, classes: tuple[str, ...]) -> str | None:
+    """The one class whose name is among the words of a column's name: Female in ``p_female``, where ``male`` is no word."""
+
+    def words(text: str) -> list[str]:
+        return re.findall(r"[^\W_]+", text.casefold())
+
+    said = words(column)
+    named = []
+    for name in classes:
+        wanted = words(name)
+        places = [i for i in range(len(said) - len(wanted) + 1) if wanted and said[i : i + len(wanted)] == wanted]
+        if any(not {"no", "non", "not"} & {*said[:i]} for i in places):
+            named.append(name)
+    return named[0] if len(named) == 1 else None
 
 
 def _rows(cells: Cells, named: str | None) -> tuple[StrArray, str | None]:

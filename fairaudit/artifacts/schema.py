@@ -81,6 +81,16 @@ class ScoresRecord(_Record):
     groups: list[GroupScoresRecord]
 
 
+DesignEffect = Annotated[float | None, Field(ge=1.0)]
+
+
+class ClustersRecord(_Record):
+    """How many images are worth an independent one, where people are on several."""
+
+    people: list[Count]
+    design_effects: dict[str, list[list[DesignEffect]]] = Field(description="rate → [group][class]; null where undefined")
+
+
 class GroupingRecord(_Record):
     """One grouping: its groups in declared order, and every metric × kind between them."""
 
@@ -92,6 +102,7 @@ class GroupingRecord(_Record):
     groups: list[GroupResultRecord]
     disparities: list[DisparityRecord]
     scores: ScoresRecord | None = Field(default=None, description="where a positive class, or one of two, has scores")
+    clusters: ClustersRecord | None = Field(default=None, description="where people are known and on several images")
 
 
 class OutcomeRecord(_Record):

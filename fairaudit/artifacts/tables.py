@@ -23,10 +23,10 @@ from fairaudit.artifacts.foreign import TableColumns, read_foreign, scores_in_ra
 from fairaudit.errors import PredictionsError, suggest
 from fairaudit.predictions import MISSING, Column, FloatArray, IntArray, Predictions, StrArray, Task
 
-__all__ = ["TableColumns", "read_predictions", "write_predictions"]
+__all__ = ["DESCRIPTION", "TableColumns", "described", "predictions_of", "read_predictions", "write_predictions"]
 
 FORMAT_VERSION = 1
-_KEY = b"fairaudit"
+DESCRIPTION = b"fairaudit"
 
 
 def write_predictions(predictions: Predictions, path: Path) -> None:
@@ -50,7 +50,7 @@ def write_predictions(predictions: Predictions, path: Path) -> None:
         pa_csv.write_csv(pa.table(plain, names=table.column_names), sink)
     else:
         text = json.dumps(description, ensure_ascii=False).encode("utf-8")
-        pq.write_table(table.replace_schema_metadata({_KEY: text}), sink, compression="zstd")
+        pq.write_table(table.replace_schema_metadata({DESCRIPTION: text}), sink, compression="zstd")
     write_whole(path, sink.getvalue().to_pybytes())
 
 
@@ -65,8 +65,12 @@ def read_predictions(path: Path, columns: TableColumns | None = None) -> Predict
     Raises:
         PredictionsError: the file cannot be read, or its columns cannot be used; the sentence says which and why.
     """
-    cells = read_cells(path)
-    description = _description(cells)
+    return predictions_of(read_cells(path), columns)
+
+
+def predictions_of(cells: Cells, columns: TableColumns | None = None) -> Predictions:
+    """Predictions from a table that has been read, see ``read_predictions``."""
+    description = described(cells)
     if columns is not None:
         levels = {c: tuple(v) for c, v in description.get("levels", {}).items()} if description else {}
         return read_foreign(cells, columns, levels)
@@ -123,11 +127,16 @@ def _to_table(predictions: Predictions) -> tuple[pa.Table, dict[str, Any]]:
     return pa.table(data), description
 
 
-def _description(cells: Cells) -> dict[str, Any] | None:
-    if _KEY not in cells.metadata:
+def described(cells: Cells) -> dict[str, Any] | None:
+    """What a table of ours says of its own columns; None where the table is somebody else's.
+
+    Raises:
+        PredictionsError: it is damaged or of another version.
+    """
+    if DESCRIPTION not in cells.metadata:
         return None
     try:
-        description: dict[str, Any] = json.loads(cells.metadata[_KEY])
+        description: dict[str, Any] = json.loads(cells.metadata[DESCRIPTION])
         version = description["version"]
     except (ValueError, KeyError, TypeError) as error:
         raise PredictionsError(f"{cells.name}: what it says of its own columns is damaged; write it again") from error

@@ -15,7 +15,9 @@ from fairaudit.cli.streams import say
 from fairaudit.cli.verdict import read_gate
 
 Table = Annotated[Path, typer.Argument(metavar="PREDICTIONS", help="CSV or Parquet file, or a run folder.")]
-YTrue = Annotated[str | None, typer.Option("--y-true", metavar="COLUMN", help="The labels.", rich_help_panel=o.DATA)]
+YTrue = Annotated[
+    str | None, typer.Option("--y-true", metavar="COLUMN", help="The labels; A,B: jointly.", rich_help_panel=o.DATA)
+]
 YPred = Annotated[
     str | None,
     typer.Option(
@@ -46,6 +48,24 @@ Target = Annotated[
     str | None,
     typer.Option("--target", metavar="NAME", help="Which target, in a table of several.", rich_help_panel=o.AUDIT),
 ]
+Stream = Annotated[
+    bool | None,
+    typer.Option(
+        "--stream/--no-stream",
+        help="Count Parquet parts batch by batch, whatever their size; scores are not read. "
+        "Default: folders of more than 5 million rows.",
+        rich_help_panel=o.DATA,
+    ),
+]
+Sweep = Annotated[
+    Path | None,
+    typer.Option(
+        "--sweep",
+        metavar="FILE",
+        help="Write every rate of every group at every threshold of the score, as .csv or .parquet.",
+        rich_help_panel=o.OUTPUT,
+    ),
+]
 
 
 def audit(
@@ -57,6 +77,7 @@ def audit(
     row_id: RowId = None,
     identity: Identity = None,
     classes: Classes = None,
+    stream: Stream = None,
     by: o.By = None,
     privileged: o.Privileged = None,
     positive: o.Positive = None,
@@ -71,11 +92,13 @@ def audit(
     beta: c.Beta = None,
     aggregate: c.Aggregate = None,
     top_k: c.TopK = None,
+    no_cluster: c.NoCluster = False,
     rule: o.Rules = None,
     policy: o.PolicyFile = None,
     on_inconclusive: o.OnInconclusive = None,
     exit_zero: o.ExitZero = False,
     format_: o.Format = "terminal",
+    sweep: Sweep = None,
     out: o.Out = None,
     quiet: o.Quiet = False,
 ) -> int:
@@ -102,7 +125,7 @@ def audit(
             seed=seed,
             min_support=p.first(min_support, gate.min_support),
             rules=gate.rules,
-            **c.counting(bins, missing, threshold, beta, aggregate, top_k),
+            **c.counting(bins, missing, threshold, beta, aggregate, top_k, no_cluster),
         ),
         AuditSettings,
     )
@@ -116,8 +139,10 @@ def audit(
         identity=identity,
         classes=p.names(classes),
         out=out,
+        stream=stream,
+        sweep=sweep,
     )
-    show(result, format_)
+    show(result, format_, gate.on_inconclusive)
     if written is not None and not quiet:
         say(f"written: {written}")
     return gate.exit_code(result)

@@ -57,6 +57,16 @@ TopK = Annotated[
     typer.Option("--top-k", metavar="K", help="List top-k accuracy. Repeatable. Default: 3 and 5.", rich_help_panel=_PANEL),
 ]
 
+NoCluster = Annotated[
+    bool,
+    typer.Option(
+        "--no-cluster",
+        metavar="",
+        help="Take images of one person as independent, which makes intervals too narrow.",
+        rich_help_panel=_PANEL,
+    ),
+]
+
 
 def counting(
     bins: Iterable[str] | None,
@@ -65,6 +75,7 @@ def counting(
     beta: Iterable[float] | None,
     aggregate: str | None,
     top_k: Iterable[int] | None,
+    no_cluster: bool = False,
 ) -> dict[str, Any]:
     """What the user set of these, as the audit's settings name it; None where nothing was.
 
@@ -78,6 +89,7 @@ def counting(
         "beta": tuple(beta) if beta else None,
         "aggregate": tuple(part.strip().casefold() for part in aggregate.split(",")) if aggregate else None,
         "top_k": tuple(top_k) if top_k else None,
+        "cluster": False if no_cluster else None,
     }
 
 

@@ -201,6 +201,7 @@ def evaluate(
     beta: c.Beta = None,
     aggregate: c.Aggregate = None,
     top_k: c.TopK = None,
+    no_cluster: c.NoCluster = False,
     classes: Classes = None,
     head: Head = None,
     merge: Merge = None,
@@ -285,7 +286,7 @@ def evaluate(
             seed=seed,
             min_support=p.first(min_support, gate.min_support),
             rules=gate.rules or None,
-            **c.counting(bins, missing, threshold, beta, aggregate, top_k),
+            **c.counting(bins, missing, threshold, beta, aggregate, top_k, no_cluster),
         ),
         on_inconclusive=gate.on_inconclusive,
     )
@@ -306,7 +307,7 @@ def evaluate(
         return 0
     if not quiet:
         warn(found.warnings)
-    show(found.result, format_)
+    show(found.result, format_, gate.on_inconclusive)
     if not quiet:
         say(f"written: {found.folder}")
     return gate.exit_code(found.result)

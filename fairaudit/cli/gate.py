@@ -86,5 +86,5 @@ def gate(
             raise UsageError(f"{audit} is an audit that was made already: {named} cannot change it; audit its predictions")
         chosen = p.checked(strictness, AuditSettings).model_dump(exclude_unset=True)
         result = judge(read_audit(audit), asked.rules, baseline=before, **chosen)
-    show(result, format_)
+    show(result, format_, asked.on_inconclusive)
     return asked.exit_code(result)

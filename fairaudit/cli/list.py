@@ -10,7 +10,7 @@ import typer
 from fairaudit.cli.streams import stdout_width, write_out
 from fairaudit.errors import UnknownNameError, UsageError
 
-WHAT = ("datasets", "losses", "metrics", "reports", "schema")
+WHAT = ("datasets", "losses", "metrics", "intervals", "reports", "schema")
 What = Annotated[str, typer.Argument(metavar="WHAT", help=" | ".join(WHAT))]
 Name = Annotated[
     str | None, typer.Argument(metavar="NAME", help="One dataset, loss or report: everything that is said of it.")
@@ -18,7 +18,7 @@ Name = Annotated[
 
 
 def list_(what: What, name: Name = None) -> int:
-    """List datasets, losses, metrics and reports, or print the JSON Schema of audit.json.
+    """List datasets, losses, metrics, intervals and reports, or print the JSON Schema of audit.json.
 
     fairaudit list datasets fairface
     """
@@ -26,7 +26,7 @@ def list_(what: What, name: Name = None) -> int:
 
     if what not in WHAT:
         raise UnknownNameError("list", what, WHAT)
-    if name is not None and what in ("metrics", "schema"):
+    if name is not None and what in ("metrics", "intervals", "schema"):
         raise UsageError(f"'fairaudit list {what}' prints everything that there is; leave {name!r} out")
     if what == "schema":
         import json
@@ -36,10 +36,12 @@ def list_(what: What, name: Name = None) -> int:
         write_out(json.dumps(audit_schema(), indent=2))
     elif what == "metrics":
         _two_columns(_metrics())
+    elif what == "intervals":
+        write_out("\n".join(_intervals(stdout_width())))
     elif name is not None:
-        write_out(
-            "\n".join([*_rewrapped(plugins.card(what, name)), *(_options(name) if what == "datasets" else ())]).strip()
-        )
+        flag = {"datasets": "--data-option", "reports": "--option"}.get(what)
+        told = _options(what, name, flag) if flag is not None else []
+        write_out("\n".join([*_rewrapped(plugins.card(what, name)), *told]).strip())
     else:
         _two_columns([(n, plugins.summary(what, n)) for n in plugins.names(what)])
     return 0
@@ -53,15 +55,53 @@ def _metrics() -> list[tuple[str, str]]:
     return [(e.name, f"{e.formula}; {better[int(e.direction)]}; {e.source}{notes.get(e.what, '')}") for e in entries()]
 
 
-def _options(name: str) -> list[str]:
-    """What ``--data-option`` understands for a dataset."""
+_INTERVAL_COLUMNS = ("quantity", "method", "simulated on", "mean", "least")
+
+
+def _intervals(width: int) -> Iterable[str]:
+    """How often each kind of interval contained the truth, in columns that are wrapped to the terminal's width."""
+    from fairaudit.metrics.coverage import COVERAGE
+
+    share = (width - 2 * 4 - 11) // 3
+    widths = (share, share, share, 5, 6)
+    yield from _cells(_INTERVAL_COLUMNS, widths)
+    before: tuple[str, str] | None = None
+    for one in COVERAGE:
+        same = before == (one.quantity, one.method)
+        before = (one.quantity, one.method)
+        yield ""
+        yield from _cells(
+            (*(("", "") if same else before), one.simulated, f"{100 * one.mean:.1f}", f"{100 * one.least:.1f}"), widths
+        )
+    yield ""
+    yield from _wrapped(
+        "Of 95 % intervals, the percentage that contained the truth: the mean over all cells of a simulation, and the "
+        "worst cell. What compares groups is conservative by design. Rows must be independent: name repeated people with "
+        "--identity.",
+        "",
+    )
+
+
+def _cells(texts: Iterable[str], widths: Iterable[int]) -> Iterable[str]:
+    """One row of a table, its cells wrapped."""
+    import textwrap
+    from itertools import zip_longest
+
+    sizes = list(widths)
+    columns = [textwrap.wrap(text, size) for text, size in zip(texts, sizes, strict=True)]
+    for line in zip_longest(*columns, fillvalue=""):
+        yield "  ".join(f"{part:<{size}}" for part, size in zip(line, sizes, strict=True)).rstrip()
+
+
+def _options(what: str, name: str, flag: str) -> list[str]:
+    """What a flag understands for a plug-in."""
     from fairaudit import plugins
 
-    known = plugins.options("datasets", name)
+    known = plugins.options(what, name)
     if not known:
         return []
     texts = [f"{key} ({p.default!r})" if p.default not in (None, "", ()) else key for key, p in known.items()]
-    return ["Options (--data-option KEY=VALUE):", *_wrapped(", ".join(texts), "    ")]
+    return [f"Options ({flag} KEY=VALUE):", *_wrapped(", ".join(texts), "    ")]
 
 
 def _rewrapped(card: str) -> Iterable[str]:

@@ -85,7 +85,7 @@ Format = Annotated[
         "--format",
         "-f",
         metavar="NAME",
-        help="terminal, json, markdown, csv: what is printed on stdout.",
+        help="What is printed on stdout: terminal, json, markdown, csv, junit, github, model-card.",
         rich_help_panel=OUTPUT,
     ),
 ]

@@ -40,6 +40,15 @@ def levels(texts: Iterable[str] | None) -> list[dict[str, str]] | None:
     return found
 
 
+def pairs(flag: str, texts: Iterable[str] | None) -> dict[str, str]:
+    """``["rows=20"]`` as a mapping.
+
+    Raises:
+        UsageError: an item is not KEY=VALUE.
+    """
+    return dict(_pair(flag, text, "KEY=VALUE") for text in texts or ())
+
+
 def data_options(texts: Iterable[str] | None) -> dict[str, str]:
     """``["n=100", "seed=1"]`` as a mapping.
 

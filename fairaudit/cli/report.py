@@ -1,25 +1,82 @@
-"""``fairaudit report``: print a stored run again, in any format."""
+"""``fairaudit report``: print a stored run again, in any format, or write it to a file."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from fairaudit.cli import options as o
-from fairaudit.cli.show import check_format, show
+from fairaudit.cli import parsing as p
+from fairaudit.cli.show import check_format
+from fairaudit.cli.streams import say, stdout_colour, stdout_width, write_out
+from fairaudit.errors import UsageError
 
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="Run folder, or an audit.json.")]
+Option = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--option",
+        metavar="KEY=VALUE",
+        help="Option of the format; 'fairaudit list reports NAME' tells them. Repeatable.",
+        rich_help_panel=o.OUTPUT,
+    ),
+]
+OutFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--out",
+        "-o",
+        metavar="FILE",
+        help="Write to a file instead of stdout; with --format csv, FILE.parquet is Parquet.",
+        rich_help_panel=o.OUTPUT,
+    ),
+]
 
 
-def report(run: Run, format_: o.Format = "terminal") -> int:
-    """Print a stored run again, in any format.
+def report(
+    run: Run, format_: o.Format = "terminal", option: Option = None, out: OutFile = None, quiet: o.Quiet = False
+) -> int:
+    """Print a stored run again, in any format, or write it to a file.
 
     fairaudit report runs/mine --format markdown
+
+    fairaudit report runs/mine --format junit --out audit.xml
     """
-    from fairaudit.artifacts.records import read_audit
+    from fairaudit import plugins
+    from fairaudit.workflows import report as workflow
 
     format_ = check_format(format_)
-    show(read_audit(run), format_)
+    given = _options(format_, option)
+    if out is not None:
+        workflow.write_report(run, format_, out, **given)
+        if not quiet:
+            say(f"written: {out}")
+        return 0
+    fitting = {"width": stdout_width(), "color": stdout_colour()}
+    known = plugins.options("reports", format_)
+    write_out(workflow.report(run, format_, **{k: v for k, v in fitting.items() if k in known} | given))
     return 0
+
+
+def _options(name: str, texts: Iterable[str] | None) -> dict[str, Any]:
+    """``KEY=VALUE`` as keyword arguments of a format's ``render``; a name that it lacks is for the workflow to refuse."""
+    from fairaudit import plugins
+
+    known = plugins.options("reports", name)
+    pairs = {key.replace("-", "_"): value for key, value in p.pairs("--option", texts).items()}
+    return {key: _typed(key, value, known[key].annotation) if key in known else value for key, value in pairs.items()}
+
+
+def _typed(key: str, text: str, kind: Any) -> Any:
+    if kind is bool:
+        if text.casefold() not in ("true", "false"):
+            raise UsageError(f"--option {key}={text}: write true or false")
+        return text.casefold() == "true"
+    if kind is int:
+        if not text.isdecimal():
+            raise UsageError(f"--option {key}={text}: write a whole number")
+        return int(text)
+    return text if kind is str else tuple(part.strip() for part in text.split(","))

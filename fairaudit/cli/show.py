@@ -21,15 +21,16 @@ def check_format(name: str) -> str:
     return plugins.canonical("reports", name)
 
 
-def show(result: AuditResult, name: str) -> None:
+def show(result: AuditResult, name: str, on_inconclusive: str = "error") -> None:
     """Render an audit and write it to stdout.
 
     Args:
         result: the audit.
         name: a report format.
+        on_inconclusive: what the gate makes of an inconclusive verdict, for formats that say how a check ended.
     """
     from fairaudit import plugins
 
-    fitting = {"width": stdout_width(), "color": stdout_colour()}
+    fitting = {"width": stdout_width(), "color": stdout_colour(), "on_inconclusive": on_inconclusive}
     known = plugins.options("reports", name)
     write_out(plugins.load("reports", name).render(result, **{k: v for k, v in fitting.items() if k in known}))

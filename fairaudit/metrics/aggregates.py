@@ -39,18 +39,26 @@ class Law:
     scarce: FloatArray | None = None
 
 
-def rate_law(rate: Rate, c: Cells) -> Law:
-    """The law of a rate, with the axes of its values."""
+def rate_law(rate: Rate, c: Cells, effect: FloatArray | float = 1.0) -> Law:
+    """The law of a rate, with the axes of its values.
+
+    Args:
+        rate: the rate.
+        c: cells with any leading axes.
+        effect: how many images are worth an independent one (``clusters``), with the axes of the values: limits and
+            variance are those of so many fewer images, value and support remain those of all.
+    """
     value, support = rate_values(rate, c), rate_support(rate, c)
     if rate.beta is None:
-        x, n = rate.parts(c)
+        x, n = (part / effect for part in rate.parts(c))
         return Law(value, support, lambda z: clopper_pearson(x, n, z), lambda z: wilson(x, n, z), proportion_variance(x, n))
     beta = rate.beta
+    tp, fn, fp = c.tp / effect, c.fn / effect, c.fp / effect
 
     def limits(z: float) -> tuple[FloatArray, FloatArray]:
-        return f_score(c.tp, c.fn, c.fp, beta, z)
+        return f_score(tp, fn, fp, beta, z)
 
-    return Law(value, support, limits, limits, f_score_variance(c.tp, c.fn, c.fp, beta))
+    return Law(value, support, limits, limits, f_score_variance(tp, fn, fp, beta))
 
 
 def proportion_variance(x: FloatArray, n: FloatArray) -> FloatArray:
@@ -60,17 +68,19 @@ def proportion_variance(x: FloatArray, n: FloatArray) -> FloatArray:
         return np.asarray(np.where(n > 0, p * (1 - p) / n, np.nan))
 
 
-def over_classes(rate: Rate, c: Cells, how: str) -> Law:
+def over_classes(rate: Rate, c: Cells, how: str, effect: FloatArray | float = 1.0, pooled: FloatArray | float = 1.0) -> Law:
     """The law of a rate's aggregate over the last axis, the classes.
 
     Args:
         rate: a rate per class.
         c: cells of every class, (g, k).
         how: one of ``AGGREGATES``; what is none of the others is the mean.
+        effect: how many images are worth an independent one, (g, k), see ``rate_law``.
+        pooled: the same for accuracy, (g,), which pooled rates are functions of.
     """
     if how == MICRO:
-        return _pooled(rate, c)
-    every = rate_law(rate, c)
+        return _pooled(rate, c, pooled)
+    every = rate_law(rate, c, effect)
     if how == WORST:
         return _worst(every, rate.direction)
     if how == WEIGHTED:
@@ -135,7 +145,7 @@ def _worst(every: Law, direction: Direction) -> Law:
     )
 
 
-def _pooled(rate: Rate, c: Cells) -> Law:
+def _pooled(rate: Rate, c: Cells, effect: FloatArray | float) -> Law:
     """Cells summed over classes. An image is right or wrong once, so that every pooled rate is a function of accuracy."""
     k = c.tp.shape[-1]
 
@@ -149,12 +159,13 @@ def _pooled(rate: Rate, c: Cells) -> Law:
 
     pooled = Cells(c.tp.sum(-1), c.fp.sum(-1), c.fn.sum(-1), c.tn.sum(-1), c.right, c.n)
     support = np.minimum(rate_support(rate, pooled), c.n)
-    smooth, step = (c.right + 2) / (c.n + 4), 1e-6
+    right, n = c.right / effect, c.n / effect
+    smooth, step = (right + 2) / (n + 4), 1e-6
     slope = (at(smooth + step) - at(smooth - step)) / (2 * step)
     return Law(
         rate_values(rate, pooled),
         support,
-        lambda z: through(clopper_pearson(c.right, c.n, z)),
-        lambda z: through(wilson(c.right, c.n, z)),
-        np.where(support > 0, slope**2 * proportion_variance(c.right, c.n), np.nan),
+        lambda z: through(clopper_pearson(right, n, z)),
+        lambda z: through(wilson(right, n, z)),
+        np.where(support > 0, slope**2 * proportion_variance(right, n), np.nan),
     )

@@ -16,8 +16,10 @@ fall to 62 %, those of a percentile cluster bootstrap to 61 % (few people, few e
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.special import stdtrit
@@ -71,7 +73,7 @@ class PersonCounts:
         Returns:
             (g, k) or (g,); nan where the denominator is 0. Largest value: pictures per person.
         """
-        x, n = parts(cells(self.counts))
+        x, n = parts(self.cells)
         top, bottom = self._sum(x), self._sum(n)
         people = self._sum((n > 0).astype(np.float64))
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -88,6 +90,62 @@ class PersonCounts:
         effect = np.where(unknown, worst, np.maximum(effect, 1.0))
         # one picture each is the plain case, and stays exactly that
         return np.where(bottom > 0, np.where(worst == 1.0, 1.0, effect), np.nan)
+
+    def mean_effect(self, parts: Parts) -> FloatArray:
+        """The design effect of a proportion's mean over classes, against independent pictures; at least 1.
+
+        Beyond the effects of the classes themselves it holds what a person's pictures of different classes share.
+
+        Args:
+            parts: numerator and denominator of a proportion per class.
+
+        Returns:
+            (g,) 1 where it cannot be estimated.
+        """
+        x, n = parts(self.cells)
+        top, bottom = self._sum(x), self._sum(n)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            p = top / bottom
+            pull = np.nan_to_num((x - p[self.group] * n) / bottom[self.group]).sum(-1)
+            independent = np.nan_to_num(p * (1 - p) / bottom).sum(-1)
+            return self._against(pull, independent)
+
+    def statistic_effect(
+        self, matrices: FloatArray, slopes: Callable[[FloatArray], tuple[FloatArray, FloatArray]]
+    ) -> FloatArray:
+        """The design effect of a smooth function of confusion matrices, linearised; at least 1.
+
+        Args:
+            matrices: (c, m, k, k) counts of each person in a group.
+            slopes: (…, k, k) shares → value and its derivative by each share.
+
+        Returns:
+            (g, m); the largest possible value where hardly anybody is wrong, or right.
+        """
+        total = self._sum(matrices)
+        n, k = total.sum((-2, -1)), total.shape[-1]
+        effects = []
+        with np.errstate(divide="ignore", invalid="ignore"):
+            p = total / n[..., None, None]
+            slope = slopes((total + 4 / k**2) / (n + 4)[..., None, None])[1]
+            centred = slope - (p * slope).sum((-2, -1), keepdims=True)
+            size = matrices.sum((-2, -1))
+            right = np.trace(matrices, axis1=-2, axis2=-1)
+            worst = np.maximum(self._sum(size**2) / n, 1.0)
+            scarce = np.minimum(self._sum((right > 0).astype(np.float64)), self._sum((size - right > 0).astype(np.float64)))
+            for i in range(total.shape[1]):
+                pull = (matrices[:, i] * centred[self.group, i]).sum((-2, -1)) / n[self.group, i]
+                effect = self._against(pull, (p * centred**2).sum((-2, -1))[:, i] / n[:, i])
+                effects.append(np.where(scarce[:, i] < FEW, np.fmax(worst[:, i], effect), effect))
+        return np.stack(effects, axis=1)
+
+    def _against(self, pull: FloatArray, independent: FloatArray) -> FloatArray:
+        """(g,) variance of what people add to a number over that of independent pictures, at least 1; 1 if each has one."""
+        people, pictures = self.people.astype(np.float64), self._sum(self.counts.sum((-2, -1)))
+        student = stdtrit(np.maximum(people - 1, 1), 0.975) / stdtrit(np.maximum(pictures - 1, 1), 0.975)
+        effect = self._sum(pull**2) * people / (people - 1) / independent * student**2
+        known = (people > 1) & (pictures > people) & np.isfinite(effect)
+        return np.where(known, np.maximum(effect, 1.0), 1.0)
 
     def effective(self, parts: Parts) -> tuple[FloatArray, FloatArray]:
         """Numerator and denominator that independent pictures would need to say as much.
@@ -114,9 +172,16 @@ class PersonCounts:
             yield self._sum(self.counts * times[self.person][:, None, None]).astype(np.int64)
 
     def _sum(self, values: FloatArray | IntArray) -> FloatArray:
-        total = np.zeros((self.n_groups, *values.shape[1:]), dtype=np.float64)
-        np.add.at(total, self.group, values)
-        return total
+        columns = np.asarray(values, dtype=np.float64).reshape(len(self.group), math.prod(values.shape[1:])).T
+        total = np.zeros((self.n_groups, len(columns)))
+        for i, column in enumerate(columns):
+            total[:, i] = np.bincount(self.group, column, minlength=self.n_groups)
+        return total.reshape(self.n_groups, *values.shape[1:])
+
+    @cached_property
+    def cells(self) -> Cells:
+        """(c, k) cells of each person in a group."""
+        return cells(self.counts)
 
 
 def by_person(
@@ -143,17 +208,25 @@ def by_person(
     return PersonCounts(cluster % n_groups, cluster // n_groups, counts, n_groups)
 
 
-def independence_note(identity: IntArray) -> str | None:
-    """What a reader must know where intervals take pictures for independent and people are on several; None otherwise.
+def people_note(identity: IntArray, clustered: bool, from_rows: bool) -> str | None:
+    """What a reader must know of intervals where people are on several images; None where nobody is.
 
     Args:
         identity: (n,) who is on each audited picture, or ``MISSING``.
+        clustered: whether intervals take it into account.
+        from_rows: whether there are metrics that counts do not tell, such as those of scores.
     """
     known = identity[identity != MISSING]
     people = len(np.unique(known))
     if people == len(known):
         return None
+    if not clustered:
+        return (
+            f"{len(known):,} images show {people:,} people: intervals treat images as independent, and are too narrow "
+            "where images of one person are right or wrong together"
+        )
+    others = "entropies, and of metrics that need scores or single images," if from_rows else "entropies"
     return (
-        f"{len(known):,} images show {people:,} people: intervals treat images as independent, and are too narrow where "
-        "images of one person are right or wrong together"
+        f"{len(known):,} images show {people:,} people: intervals of rates and their disparities take into account that "
+        f"images of one person are right or wrong together; those of {others} treat images as independent"
     )

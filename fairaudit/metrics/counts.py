@@ -16,7 +16,9 @@ from fairaudit.predictions import MISSING, FloatArray, IntArray
 Counts = NDArray[np.int64] | NDArray[np.floating[Any]]
 
 
-def confusion(y_true: IntArray, y_pred: IntArray, ids: IntArray, n_groups: int, n_classes: int) -> IntArray:
+def confusion(
+    y_true: IntArray, y_pred: IntArray, ids: IntArray, n_groups: int, n_classes: int, times: IntArray | None = None
+) -> IntArray:
     """Count rows by group, true class and predicted class; rows without a label or group are left out.
 
     Args:
@@ -25,13 +27,15 @@ def confusion(y_true: IntArray, y_pred: IntArray, ids: IntArray, n_groups: int, 
         ids: (n,) group or ``MISSING``.
         n_groups: number of groups, g.
         n_classes: number of classes, k.
+        times: (n,) how many rows each one stands for, together fewer than 2**53; None is one each.
 
     Returns:
         (g, k, k) int64, [group, true, predicted].
     """
     keep = (ids != MISSING) & (y_true != MISSING)
     key = (ids[keep] * n_classes + y_true[keep]) * n_classes + y_pred[keep]
-    flat = np.bincount(key, minlength=n_groups * n_classes * n_classes)
+    weights = None if times is None else times[keep]
+    flat = np.bincount(key, weights, minlength=n_groups * n_classes * n_classes)
     return flat.astype(np.int64).reshape(n_groups, n_classes, n_classes)
 
 

@@ -23,12 +23,15 @@ from fairaudit.metrics.rates import MACRO, RATES, Direction
 from fairaudit.predictions import BoolArray, FloatArray, IntArray
 from fairaudit.results import Estimate
 
-Kind = Literal["difference", "shortfall", "ratio", "gap", "spread", "worst_group", "min_max_ratio", "pairwise_mean"]
+Kind = Literal[
+    "difference", "shortfall", "ratio", "gap", "spread", "worst_group", "min_max_ratio", "pairwise_mean", "index"
+]  # fmt: skip
 AGAINST_PRIVILEGED: tuple[Kind, ...] = ("difference", "shortfall", "ratio")
 OVER_GROUPS: tuple[Kind, ...] = ("gap", "spread", "worst_group")
-KINDS: tuple[Kind, ...] = AGAINST_PRIVILEGED + OVER_GROUPS
 ALSO_LISTED: tuple[Kind, ...] = ("min_max_ratio", "pairwise_mean")
-"""Over groups as well: listed, not limited by rules."""
+"""Over groups as well: listed and limited by rules, not followed from model to model."""
+KINDS: tuple[Kind, ...] = AGAINST_PRIVILEGED + OVER_GROUPS + ALSO_LISTED
+"""What a rule may ask of a metric; an index is no metric and takes none of them."""
 
 
 @dataclass(frozen=True)
@@ -176,7 +179,7 @@ class Comparison:
 
         Args:
             measures: the measures, in one audit.
-            kind: gap, spread or worst_group.
+            kind: one of ``OVER_GROUPS`` and ``ALSO_LISTED``.
             families: how many such numbers are judged together (a rule on every class): the lower limits pay for it.
         """
         parts = [self._over(m, kind, joint=len(measures) * families) for m in measures]
@@ -221,7 +224,7 @@ class Comparison:
             return Contrast(None, self._min_max(m, p, limits, joint, support, reason))
         if kind == "pairwise_mean":
             i, j = np.triu_indices(len(p), 1)
-            low, high = intervals.pairwise_mean(p, limits, self.confidence, m.most - m.least)
+            low, high = intervals.pairwise_mean(p, limits, self.confidence, m.most - m.least, joint)
             return Contrast(None, Estimate(float(np.abs(p[i] - p[j]).mean()), low, high, support, reason))
         if kind == "spread":
             alone_low, alone_high = m.interval(intervals.quantile(self.confidence))

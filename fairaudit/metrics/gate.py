@@ -163,6 +163,8 @@ def _worse(now: Number, before: Number | None, sign: float) -> Number:
         why = f"in the baseline: {before.unjudged}"
     if why is not None or before is None:
         return unjudged(now.key, now.group, why or "undefined")
+    if math.isinf(now.value) or math.isinf(before.value):
+        return unjudged(now.key, now.group, "infinite here or in the baseline, which have no difference")
     value = sign * (now.value - before.value)
     rise = math.hypot(now.high - now.value, before.value - before.low)
     fall = math.hypot(now.value - now.low, before.high - before.value)

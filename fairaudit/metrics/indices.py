@@ -17,7 +17,7 @@ from fairaudit.metrics.counts import cells
 from fairaudit.metrics.disparity import Comparison, Contrast
 from fairaudit.metrics.intervals import Limits
 from fairaudit.metrics.measure import Measure, Metric, Table
-from fairaudit.metrics.rates import Direction
+from fairaudit.metrics.rates import RATES, Direction
 from fairaudit.predictions import FloatArray, IntArray
 from fairaudit.results import Estimate
 
@@ -43,6 +43,7 @@ class _Case:
     of: int
     comparison: Comparison
     draws: Draws
+    family: int | None = None
 
     def measures(self, *rates: str) -> list[Measure]:
         return [self.table.measure(Metric(rate, self.of)) for rate in rates]
@@ -60,7 +61,10 @@ class Index:
         source: whose definition it is.
         find: the table with its class, comparison and draws → contrasts.
         per_class: whether it is of one class against the rest.
-        direction: which way is better.
+        direction: which way is better; none where it has a sign and 0 is best.
+        rates: rates without which, or with too small a support, a group cannot be judged; an index of all images has none.
+        against: whether it is of each group against the privileged one.
+        most: its largest value.
     """
 
     formula: str
@@ -68,6 +72,9 @@ class Index:
     find: Find
     per_class: bool = True
     direction: Direction = Direction.LOWER
+    rates: tuple[str, ...] = ()
+    against: bool = False
+    most: float = 1.0
 
 
 def classes_of(index: Index, table: Table) -> list[int | None]:
@@ -116,7 +123,7 @@ def _average_odds(absolute: bool) -> Find:
             return []
         both = case.measures(TPR, FPR)
         others = [i for i in range(len(case.table.n)) if i != ref]
-        family = sum(all(m.reason[i] is None for m in both) for i in others)
+        family = case.family or sum(all(m.reason[i] is None for m in both) for i in others)
         return [Contrast(i, _average_pair(both, i, ref, comparison, family, absolute)) for i in others]
 
     return find
@@ -162,11 +169,23 @@ def _average_gap(case: _Case) -> list[Contrast]:
         low += intervals.gap(p, limits, comparison.confidence, joint=2).low / 2
         i, j = np.nonzero(~np.eye(len(p), dtype=np.bool_))
         high = intervals.difference(p, limits, intervals.quantile(comparison.confidence), i, j)[1]
-        sums.append(p[i] - p[j])
-        reach.append(high - sums[-1])
+        difference = p[i] - p[j]
+        best = _frontier(difference, high - difference)
+        sums.append(difference[best])
+        reach.append((high - difference)[best])
     upper = (sums[0][:, None] + sums[1][None] + np.hypot(reach[0][:, None], reach[1][None])).max() / 2
     combined = _combine(gaps, lambda v: sum(v) / 2, lambda _: low, lambda _: min(1.0, float(upper)))
     return [Contrast(None, combined)]
+
+
+def _frontier(a: FloatArray, b: FloatArray) -> IntArray:
+    """Indices of the pairs (a, b) that no other exceeds in both: where a function that rises in both has its maximum.
+
+    Of 400 groups there are 159,600 pairs, too many to combine each of one rate with each of another.
+    """
+    order = np.lexsort((-b, -a))
+    highest = np.maximum.accumulate(b[order])
+    return np.asarray(order[np.concatenate([[True], b[order][1:] > highest[:-1]])])
 
 
 def _kept(limits: Limits, keep: IntArray) -> Limits:
@@ -222,46 +241,54 @@ def _entropy(measure: Callable[[FloatArray], FloatArray], biased: bool) -> Find:
 
 INDICES: Mapping[str, Index] = {
     "demographic_parity_ratio": Index(
-        "min ÷ max selection rate", "Fairlearn", _ratio("selection_rate"), direction=Direction.HIGHER
+        "min ÷ max selection rate", "Fairlearn", _ratio("selection_rate"), direction=Direction.HIGHER,
+        rates=("selection_rate",),
     ),
     "equalized_odds_ratio": Index(
-        "the smaller min ÷ max of TPR and FPR", "Fairlearn", _ratio(TPR, FPR), direction=Direction.HIGHER
+        "the smaller min ÷ max of TPR and FPR", "Fairlearn", _ratio(TPR, FPR), direction=Direction.HIGHER,
+        rates=(TPR, FPR),
     ),
     "average_odds_difference": Index(
-        "½ (TPR − privileged TPR + FPR − privileged FPR)", "AIF360", _average_odds(absolute=False), True, Direction.NONE
+        "½ (TPR − privileged TPR + FPR − privileged FPR)", "AIF360", _average_odds(absolute=False),
+        direction=Direction.NONE, rates=(TPR, FPR), against=True,
     ),
     "average_abs_odds_difference": Index(
-        "½ (|TPR − privileged TPR| + |FPR − privileged FPR|)", "AIF360", _average_odds(absolute=True)
+        "½ (|TPR − privileged TPR| + |FPR − privileged FPR|)", "AIF360", _average_odds(absolute=True),
+        rates=(TPR, FPR), against=True,
     ),
-    "equalized_odds_average_gap": Index("½ (gap of TPR + gap of FPR)", "Hardt et al. (2016), averaged", _average_gap),
+    "equalized_odds_average_gap": Index(
+        "½ (gap of TPR + gap of FPR)", "Hardt et al. (2016), averaged", _average_gap, rates=(TPR, FPR)
+    ),
     "differential_fairness": Index(
         "ε: largest |ln(selection rate ÷ another group's)| over classes", "Foulds et al. (2020), no prior",
-        _differential, per_class=False,
+        _differential, per_class=False, rates=("selection_rate",), most=math.inf,
     ),
     "generalized_entropy_index": Index(
         "mean((b/mean b)² − 1) / 2, b = 1 if right, 2 if called in error, 0 if missed", "AIF360, α = 2",
-        _entropy(inequality.generalised_entropy, biased=False),
+        _entropy(inequality.generalised_entropy, biased=False), most=math.inf,
     ),
     "theil_index": Index(
         "mean(b/mean b · ln(b/mean b))", "AIF360",
-        _entropy(lambda x: inequality.generalised_entropy(x, 1.0), biased=False),
+        _entropy(lambda x: inequality.generalised_entropy(x, 1.0), biased=False), most=math.inf,
     ),
     "coefficient_of_variation": Index(
         "SD of b ÷ mean b = √(2 GE); AIF360's is √2 times it", "Speicher et al. (2018)",
-        _entropy(inequality.coefficient_of_variation, biased=False),
+        _entropy(inequality.coefficient_of_variation, biased=False), most=math.inf,
     ),
     "between_group_generalized_entropy_index": Index(
         "generalized_entropy_index with each group's mean for b", "AIF360, α = 2",
-        _entropy(inequality.between_groups, biased=True),
+        _entropy(inequality.between_groups, biased=True), rates=("selection_rate",), most=math.inf,
     ),
     "between_group_theil_index": Index(
         "theil_index with each group's mean for b", "AIF360",
-        _entropy(lambda x: inequality.between_groups(x, 1.0), biased=True),
+        _entropy(lambda x: inequality.between_groups(x, 1.0), biased=True), rates=("selection_rate",), most=math.inf,
     ),
 }  # fmt: skip
 
 
-def index_contrasts(name: str, table: Table, of: int | None, comparison: Comparison, draws: Draws) -> list[Contrast]:
+def index_contrasts(
+    name: str, table: Table, of: int | None, comparison: Comparison, draws: Draws, family: int | None = None
+) -> list[Contrast]:
     """One index of one class.
 
     Args:
@@ -270,8 +297,20 @@ def index_contrasts(name: str, table: Table, of: int | None, comparison: Compari
         of: the class; None for an index of all classes.
         comparison: privileged group, confidence, smallest support.
         draws: how the count bootstrap is drawn.
+        family: how many contrasts with the privileged group hold together (default: all of them).
     """
-    return INDICES[name].find(_Case(table, -1 if of is None else of, comparison, draws))
+    return INDICES[name].find(_Case(table, -1 if of is None else of, comparison, draws, family))
+
+
+def classes_ruled(name: str, of: str | None, table: Table) -> list[int | None]:
+    """The classes that a rule on an index is about; without a class and a positive one, every class.
+
+    Raises:
+        UnknownNameError: no such class.
+        UsageError: the index is of all classes, or is asked for over classes.
+    """
+    per_class = RATES["selection_rate"] if INDICES[name].per_class else None
+    return [one for one in table.classes_of(per_class, name, of) if not isinstance(one, str)]
 
 
 def _nothing(reason: str, support: int) -> Estimate:

@@ -17,6 +17,7 @@ import numpy as np
 from fairaudit.errors import UnknownNameError, UsageError
 from fairaudit.metrics.aggregates import Law, over_classes, rate_law
 from fairaudit.metrics.counts import Cells, cells
+from fairaudit.metrics.design_effects import DesignEffects
 from fairaudit.metrics.intervals import Limits
 from fairaudit.metrics.rates import AGGREGATES, ALIASES, BALANCED_ACCURACY, MACRO, RATES, Direction, rate_named
 from fairaudit.metrics.scored import SCORED, scored_named
@@ -87,6 +88,7 @@ class Table:
         aggregates: what is listed over classes besides the mean: micro, weighted, worst.
         rows: measures that counts cannot tell, made from the rows.
         per_class: whether metrics of one class are listed; of joint targets they are not.
+        effects: how many images are worth an independent one, where people are on several; None where each is on one.
     """
 
     counts: IntArray
@@ -96,6 +98,7 @@ class Table:
     aggregates: tuple[str, ...] = ()
     rows: Mapping[Metric, Measure] = field(default_factory=dict)
     per_class: bool = True
+    effects: DesignEffects | None = None
 
     @cached_property
     def n(self) -> IntArray:
@@ -204,17 +207,23 @@ class Table:
         """One metric in every group."""
         if metric in self.rows:
             return self.rows[metric]
+        e = self.effects
         if metric.rate in STATISTICS:
             statistic = STATISTICS[metric.rate]
             counts = one_vs_rest(self._cells.of_class(metric.of)) if isinstance(metric.of, int) else self.counts
-            law = statistic_law(statistic, counts)
+            one = metric.of if isinstance(metric.of, int) else None
+            law = statistic_law(statistic, counts, 1.0 if e is None else e.of_statistic(metric.rate, one))
             return measured(self.key(metric), statistic.direction, law, [statistic.of] * len(self.n), self.n, -1.0)
         rate = rate_named(metric.rate)
         assert rate is not None  # metrics come from ``resolve`` or ``catalogue``
         if isinstance(metric.of, str):
-            law = over_classes(rate, self._cells, metric.of)
+            if e is None:
+                law = over_classes(rate, self._cells, metric.of)
+            else:
+                law = over_classes(rate, self._cells, metric.of, e.over_classes(rate), e.of_class(RATES["accuracy"], None))
         else:
-            law = rate_law(rate, self._cells if metric.of is None else self._cells.of_class(metric.of))
+            c = self._cells if metric.of is None else self._cells.of_class(metric.of)
+            law = rate_law(rate, c, 1.0 if e is None else e.of_class(rate, metric.of))
         scarce = [rate.of] * len(self.n)
         if law.scarce is not None:
             scarce = [f"{rate.of} of {self.classes[int(i)]}" for i in law.scarce]

@@ -8,15 +8,17 @@ rule at once (Šidák, and the studentized range for a gap).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 from fairaudit.errors import UsageError
-from fairaudit.metrics.disparity import NAMED, Comparison, named_key
-from fairaudit.metrics.measure import Metric, Table
+from fairaudit.metrics.disparity import ALSO_LISTED, NAMED, Comparison, Contrast, named_key
+from fairaudit.metrics.indices import INDICES, Draws, classes_ruled, index_contrasts, index_key
+from fairaudit.metrics.measure import Measure, Metric, Table
 from fairaudit.metrics.needed import Sample
 from fairaudit.metrics.rates import AGGREGATES, MACRO, Direction, rate_named
 from fairaudit.metrics.rules import Rule
-from fairaudit.results import Group
+from fairaudit.results import Estimate, Group
 
 
 @dataclass(frozen=True)
@@ -28,12 +30,14 @@ class Grouping:
         groups: (g,) attribute → level.
         table: counts of every group.
         comparison: privileged group, confidence, smallest support.
+        draws: how the count bootstrap is drawn, for indices that have no closed form.
     """
 
     by: tuple[str, ...]
     groups: tuple[Group, ...]
     table: Table
     comparison: Comparison
+    draws: Draws = field(default_factory=Draws)
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,8 @@ class Number:
 def numbers_of(rule: Rule, grouping: Grouping) -> list[Number]:
     """Every number that the rule is about, worst group first where it is about each."""
     table, comparison = grouping.table, grouping.comparison
+    if rule.metric in INDICES:
+        return _of_index(rule, grouping)
     if rule.named:
         rates = NAMED[rule.metric].rates
         how = "" if rule.of is None or rule.of in table.classes else rule.of.strip().casefold()
@@ -81,7 +87,7 @@ def numbers_of(rule: Rule, grouping: Grouping) -> list[Number]:
     numbers: list[Number] = []
     for key, metrics in zip(keys, families, strict=True):
         samples = tuple(_sample(table, m) for m in metrics)
-        if rule.kind in ("gap", "spread") or (rule.kind == "worst_group" and rule.worse_by):
+        if rule.kind in ("gap", "spread", *ALSO_LISTED) or (rule.kind == "worst_group" and rule.worse_by):
             numbers += _over_groups(rule, key, grouping, samples, len(families))
         elif rule.kind == "worst_group":
             numbers += _each_group(key, grouping, samples[0], len(families))
@@ -93,6 +99,68 @@ def numbers_of(rule: Rule, grouping: Grouping) -> list[Number]:
     return numbers
 
 
+def _of_index(rule: Rule, grouping: Grouping) -> list[Number]:
+    table, index = grouping.table, INDICES[rule.metric]
+    classes = classes_ruled(rule.metric, rule.of, table)
+    numbers: list[Number] = []
+    for of in classes:
+        key = index_key(rule.metric, table, of)
+        find = _index_contrasts if index.against else _index_over_groups
+        numbers += find(rule, key, grouping, of, len(classes))
+    if not numbers:
+        why = "no group has images" if grouping.comparison.privileged is None else "there is only one group to compare"
+        numbers = [unjudged(index_key(rule.metric, table, classes[0]), None, why)]
+    return numbers
+
+
+def _index_contrasts(rule: Rule, key: str, grouping: Grouping, of: int | None, families: int) -> list[Number]:
+    def find(family: int) -> list[Contrast]:
+        return index_contrasts(rule.metric, grouping.table, of, grouping.comparison, grouping.draws, family)
+
+    plain = find(1)
+    wide = find(max(1, families * sum(c.estimate.reason is None for c in plain)))
+    numbers = []
+    for z, s in zip(plain, wide, strict=True):
+        e, f = z.estimate, s.estimate
+        value, low, high = abs(e.value), f.ci_low, e.ci_high
+        if INDICES[rule.metric].direction is Direction.NONE:
+            low, high = max(0.0, f.ci_low, -f.ci_high), max(e.ci_high, -e.ci_low)
+        if e.reason is not None:
+            value, low, high = e.value, e.ci_low, e.ci_high
+        numbers.append(Number(key, z.group, value, low, high, e.support, e.reason))
+    return numbers
+
+
+def _index_over_groups(rule: Rule, key: str, grouping: Grouping, of: int | None, families: int) -> list[Number]:
+    comparison, table = grouping.comparison, grouping.table
+    # The selection rate of any class has the same support, which is all that is asked of an index of every class.
+    measures = [table.measure(Metric(rate, of or 0)) for rate in INDICES[rule.metric].rates]
+    left_out = _left_out(key, grouping, measures)
+
+    def estimate(confidence: float) -> Estimate:
+        as_sure = replace(comparison, confidence=confidence)
+        [one] = index_contrasts(rule.metric, table, of, as_sure, grouping.draws)
+        return one.estimate
+
+    e = estimate(comparison.confidence)
+    if math.isnan(e.value):
+        return [unjudged(key, None, e.reason or "undefined"), *left_out]
+    sure = e if families == 1 else estimate(comparison.confidence ** (1 / families))
+    low, high = (sure.ci_low, e.ci_high) if rule.operator in ("<=", "<") else (e.ci_low, sure.ci_high)
+    said = e.reason if math.isinf(e.value) else None
+    return [Number(key, None, e.value, low, high, e.support, said=said), *left_out]
+
+
+def _left_out(key: str, grouping: Grouping, measures: Sequence[Measure]) -> list[Number]:
+    """Groups that a number over groups leaves out: they cannot be judged, and are not dropped in silence."""
+    left_out = []
+    for i in range(len(grouping.groups)):
+        why = next((w for m in measures if (w := grouping.comparison.left_out(m, i)) is not None), None)
+        if why is not None:
+            left_out.append(unjudged(key, i, why))
+    return left_out
+
+
 def _sample(table: Table, metric: Metric) -> Sample:
     measure, rate = table.measure(metric), rate_named(metric.rate)
     if rate is not None and rate.beta is None and not isinstance(metric.of, str):
@@ -102,15 +170,13 @@ def _sample(table: Table, metric: Metric) -> Sample:
 
 def _over_groups(rule: Rule, key: str, grouping: Grouping, samples: tuple[Sample, ...], families: int) -> list[Number]:
     comparison, measures = grouping.comparison, [s.measure for s in samples]
-    left_out = []
-    for i in range(len(grouping.groups)):
-        why = next((w for m in measures if (w := comparison.left_out(m, i)) is not None), None)
-        if why is not None:
-            left_out.append(unjudged(key, i, why))
+    left_out = _left_out(key, grouping, measures)
     e = comparison.over_groups(measures, rule.kind, families).estimate
     if math.isnan(e.value):
         return [unjudged(key, None, e.reason or "undefined"), *left_out]
     joint = families * len(samples)
+    if rule.kind in ALSO_LISTED:  # how many images would decide them is not worked out
+        samples = ()
     return [Number(key, None, e.value, e.ci_low, e.ci_high, e.support, samples=samples, joint=joint), *left_out]
 
 

@@ -16,7 +16,7 @@ from scipy.special import bdtr, chndtr
 
 from fairaudit.errors import UsageError
 from fairaudit.metrics import intervals
-from fairaudit.metrics.disparity import NAMED, Kind
+from fairaudit.metrics.disparity import ALSO_LISTED, NAMED, Kind
 from fairaudit.metrics.rates import AGGREGATES, RATES, Direction, rate_named
 from fairaudit.metrics.rules import Rule
 from fairaudit.predictions import BoolArray, FloatArray, IntArray
@@ -86,6 +86,10 @@ def denominator(rule: Rule) -> str:
     Raises:
         UsageError: the metric is not a proportion of images (an F-score, a mean over classes).
     """
+    if rule.kind in ALSO_LISTED:
+        raise UsageError(
+            f"the rule {rule.text!r} is about a {rule.kind}, which cannot be planned; plan for a gap or a ratio"
+        )
     names = NAMED[rule.metric].rates if rule.named else (rule.metric,)
     rates = [rate_named(name) for name in names]
     folded = "" if rule.of is None else rule.of.strip().casefold()

@@ -17,6 +17,7 @@ from typing import Literal, cast
 
 from fairaudit.errors import UnknownNameError, UsageError
 from fairaudit.metrics.disparity import KINDS, NAMED, Kind
+from fairaudit.metrics.indices import INDICES
 from fairaudit.metrics.rates import ALIASES, BALANCED_ACCURACY, RATES, Direction, rate_named
 from fairaudit.metrics.scored import SCORED, scored_named
 from fairaudit.metrics.statistics import STATISTICS
@@ -41,9 +42,9 @@ class Rule:
 
     Attributes:
         text: as the user wrote it.
-        metric: canonical name of a rate, ``balanced_accuracy``, or a disparity of ``NAMED``.
+        metric: canonical name of a rate, ``balanced_accuracy``, or a disparity of ``NAMED`` or ``INDICES``.
         of: the class as written, ``macro``, or None.
-        kind: how groups are compared; of disparities with a name of their own, the kind that they are.
+        kind: how groups are compared; of disparities with a name of their own, the kind that they are, or ``index``.
         by: attributes as written.
         operator: comparison with the limit.
         limit: the number.
@@ -134,7 +135,7 @@ def parse_rule(text: str) -> Rule:
         raise UsageError(f"the rule {text!r} cannot be read; write {GRAMMAR}")
     metric = match["metric"].casefold().replace("-", "_")
     metric = ALIASES.get(metric, metric)
-    if metric not in NAMED:
+    if metric not in NAMED and metric not in INDICES:
         metric = _metric(text, metric, match["metric"]).name
     try:
         limit = float(match["limit"])
@@ -182,6 +183,8 @@ class _Metric:
 
 
 def _metric(text: str, name: str, written: str) -> _Metric:
+    if (index := INDICES.get(name)) is not None:
+        return _Metric(name, index.direction, most=index.most)
     if name in NAMED or name == BALANCED_ACCURACY:
         return _Metric(name)
     if (rate := rate_named(name)) is not None:
@@ -190,16 +193,16 @@ def _metric(text: str, name: str, written: str) -> _Metric:
         return _Metric(name, statistic.direction, least=-1.0)
     if (scored := scored_named(name)) is not None:
         return _Metric(scored.name, scored.direction, most=scored.most)
-    known = [*RATES, *NAMED, BALANCED_ACCURACY, *ALIASES, *STATISTICS, *SCORED]
+    known = [*RATES, *NAMED, *INDICES, BALANCED_ACCURACY, *ALIASES, *STATISTICS, *SCORED]
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
     raise UnknownNameError(f"metric in the rule {text!r}:", written, near or known)
 
 
 def _kind(text: str, metric: str, kind: str | None) -> Kind:
-    if metric in NAMED:
+    if metric in NAMED or metric in INDICES:
         if kind is not None:
             raise UsageError(f"the rule {text!r}: {metric} is a disparity itself; write it without {kind!r}")
-        return NAMED[metric].kind
+        return NAMED[metric].kind if metric in NAMED else "index"
     if kind is None:
         raise UsageError(
             f"the rule {text!r} does not say how groups are compared; after {metric} write one of {', '.join(KINDS)}"
@@ -217,6 +220,8 @@ def _check_limit(rule: Rule) -> None:
     metric = _metric(rule.text, rule.metric, rule.metric)
     direction, width = metric.direction, metric.most - metric.least
     upper = rule.operator in ("<=", "<")
+    what = rule.metric if rule.kind == "index" else f"a {rule.kind}"
+    smallest_ratio = rule.kind == "min_max_ratio" or (rule.kind == "index" and direction is Direction.HIGHER)
     if rule.kind in ("worst_group", "shortfall") and direction is Direction.NONE:
         raise UsageError(
             f"{said}: {rule.metric} has no better direction, so {rule.kind} says nothing; use gap, difference or ratio"
@@ -224,7 +229,7 @@ def _check_limit(rule: Rule) -> None:
     if rule.worse_by:
         if not upper or not 0 <= rule.limit < width:
             raise UsageError(f"{said}: worse_by is limited with <= and a number from 0 to below {width:g}")
-        if rule.kind == "ratio":
+        if rule.kind == "ratio" or smallest_ratio:
             raise UsageError(
                 f"{said}: worse_by compares differences, and a ratio is none; use gap, shortfall or difference"
             )
@@ -235,12 +240,13 @@ def _check_limit(rule: Rule) -> None:
                 "high, so the worst group is limited with >=" if upper else "low, so the worst group is limited with <="
             )
             raise UsageError(f"{said} would be met by bad models: {rule.metric} should be {better}")
-    elif rule.kind != "ratio" and not upper:
-        raise UsageError(f"{said} would be met by large disparities; a {rule.kind} is limited with <=")
+    elif rule.kind != "ratio" and upper == smallest_ratio:
+        raise UsageError(f"{said} would be met by large disparities; {what} is limited with {'>=' if upper else '<='}")
     ranges: Mapping[Kind, tuple[float, float]] = {
         "worst_group": (metric.least, metric.most),
         "shortfall": (-width, width),
         "ratio": (0.0, math.inf),
+        "min_max_ratio": (0.0, 1.0),
         "spread": (0.0, width / 2),  # half the groups at one end, half at the other
     }
     low, high = ranges.get(rule.kind, (0.0, width))
@@ -248,4 +254,4 @@ def _check_limit(rule: Rule) -> None:
     never = rule.limit < low if upper else rule.limit > high
     if always or never or rule.limit == {"<": low, ">": high}.get(rule.operator):
         end = "up" if math.isinf(high) else f"to {high:g}"
-        raise UsageError(f"{said} can never decide anything: a {rule.kind} lies from {low:g} {end}")
+        raise UsageError(f"{said} can never decide anything: {what} lies from {low:g} {end}")

@@ -101,12 +101,13 @@ def one_vs_rest(c: Cells) -> FloatArray:
     return np.stack([np.stack([c.tn, c.fp], -1), np.stack([c.fn, c.tp], -1)], -2)
 
 
-def statistic_law(statistic: Statistic, counts: Counts) -> Law:
+def statistic_law(statistic: Statistic, counts: Counts, effect: FloatArray | float = 1.0) -> Law:
     """Value, support and limits of a statistic.
 
     Args:
         statistic: the statistic.
         counts: (…, k, k) [true, predicted].
+        effect: (…) how many images are worth an independent one (``clusters``), for the limits.
     """
     x = np.asarray(counts, dtype=np.float64)
     n, cells = x.sum((-2, -1)), x.shape[-1] ** 2
@@ -114,11 +115,12 @@ def statistic_law(statistic: Statistic, counts: Counts) -> Law:
     known = support > 0
 
     def smoothed(pseudo: float) -> tuple[FloatArray, FloatArray]:
-        p = (x + pseudo / cells) / (n + pseudo)[..., None, None]
+        fewer = n / effect
+        p = (x / np.asarray(effect)[..., None, None] + pseudo / cells) / (fewer + pseudo)[..., None, None]
         with np.errstate(divide="ignore", invalid="ignore"):
             value, slope = statistic.slopes(p)
             spread = (p * slope**2).sum((-2, -1)) - (p * slope).sum((-2, -1)) ** 2
-            return value, np.maximum(spread, 0.0) / np.maximum(n, 1)
+            return value, np.maximum(spread, 0.0) / np.maximum(fewer, 1)
 
     with np.errstate(divide="ignore", invalid="ignore"):
         plain = statistic.slopes(x / np.maximum(n, 1)[..., None, None])[0]

@@ -41,7 +41,8 @@ def summarise(grouping: Grouping, privileged_is: str, missing: int, draws: Draws
     reference = None if comparison.privileged is None else grouping.groups[comparison.privileged]
     disparities = tuple(_disparities(grouping, measures, draws))
     counts = tuple(tuple(tuple(int(x) for x in row) for row in matrix) for matrix in table.counts)
-    return GroupingResult(grouping.by, reference, privileged_is, missing, counts, groups, disparities)
+    clusters = None if table.effects is None else table.effects.record()
+    return GroupingResult(grouping.by, reference, privileged_is, missing, counts, groups, disparities, clusters=clusters)
 
 
 def summarise_all(table: Table, confidence: float) -> Overall:

@@ -13,7 +13,7 @@ SEVERITY = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS, Verdict.NONE)
 """Verdicts from worst to best."""
 
 _RULE = re.compile(
-    r"(?P<metric>.+?)(?:\s+(?P<kind>difference|shortfall|ratio|gap|spread|worst[_-]group))?"
+    r"(?P<metric>.+?)(?:\s+(?P<kind>difference|shortfall|ratio|gap|spread|worst[_-]group|min[_-]max[_-]ratio|pairwise[_-]mean))?"
     r"\s+by\s+(?P<by>.+?)\s*(?P<operator><=|>=|<|>)\s*(?P<limit>\S+)(?:\s*\([^()]*\))*",
     re.IGNORECASE,
 )

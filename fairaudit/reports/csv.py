@@ -27,11 +27,12 @@ def render(result: AuditResult) -> str:
     stream = io.StringIO(newline="")
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(HEADER)
-    writer.writerows([_guarded(cell) for cell in row] for row in _rows(result))
+    writer.writerows([_guarded(cell) for cell in row] for row in rows(result))
     return stream.getvalue()
 
 
-def _rows(result: AuditResult) -> Iterator[list[str | float]]:
+def rows(result: AuditResult) -> Iterator[list[str | float]]:
+    """The table's rows as values, columns as in ``HEADER``; what is undefined or unknown is an empty text."""
     for metric, estimate in result.overall.metrics.items():
         yield ["", "", result.overall.n, metric, "value", *_numbers(estimate)]
     for grouping in result.groupings:

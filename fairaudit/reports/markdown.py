@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 
 from fairaudit.reports import _wording as words
+from fairaudit.reports._markup import safe as _safe
+from fairaudit.reports._markup import table as _table
 from fairaudit.reports._rules import SEVERITY, deciding, group_key, ruled
 from fairaudit.reports._selection import chosen_metrics, contrasts, named, often_defined, over_groups, worst_first
 from fairaudit.results import AuditResult, Estimate, GroupingResult, RuleResult, Verdict
-
-# Ordinary text is left readable in the source: an underscore between letters and a lone bracket mean nothing.
-_SPECIAL = re.compile(r"[&<>\\`*{}#|~$@]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|\[(?=[^\]]*\][\[(:])|(?<=\w):(?=//)|(?<=www)\.")
 
 
 def render(result: AuditResult, *, metrics: tuple[str, ...] = (), rows: int = 10) -> str:
@@ -109,14 +107,3 @@ def _grouping(result: AuditResult, grouping: GroupingResult, metrics: list[str],
             body.append([_safe(words.contrast_name(d)), value, whose])
         yield from _table(("disparity", "value", "group"), body)
         yield ""
-
-
-def _table(head: Sequence[str], rows: Iterator[list[str]] | list[list[str]]) -> Iterator[str]:
-    yield f"| {' | '.join(head)} |"
-    yield f"|{' --- |' * len(head)}"
-    yield from (f"| {' | '.join(row)} |" for row in rows)
-
-
-def _safe(text: str) -> str:
-    """Text that Markdown shows as it is: no markup, no HTML, no links, no mentions, no cell borders."""
-    return _SPECIAL.sub(lambda match: f"&#{ord(match[0])};", text)

@@ -10,7 +10,8 @@ import numpy as np
 
 from fairaudit.config import AuditSettings
 from fairaudit.errors import PredictionsError, UnknownNameError, UsageError
-from fairaudit.metrics.clusters import independence_note
+from fairaudit.metrics.clusters import people_note
+from fairaudit.metrics.design_effects import stored_effects
 from fairaudit.metrics.disparity import Comparison
 from fairaudit.metrics.gate import Grouping, judge_all, policy_verdict, rule_notes
 from fairaudit.metrics.groups import Groups, cross
@@ -52,7 +53,8 @@ def audit(
     name, task, parts = _target(predictions, settings.target)
     positive = None if settings.positive is None else _index("class", settings.positive, task.classes)
     task = at_threshold(task, name, positive, settings.threshold)
-    prepared = Prepared(name, task, positive, parts, settings)
+    identity = None if predictions.identity is None else predictions.identity.codes
+    prepared = Prepared(name, task, positive, parts, settings, identity if settings.cluster else None)
     draws = Draws(settings.bootstrap, settings.seed)
     labelled = task.y_true != MISSING
     if not labelled.any():
@@ -72,7 +74,7 @@ def audit(
         reference, how = _privileged(groups, table.n, named, card_privileged or {})
         comparison = Comparison(settings.confidence, reference, settings.min_support)
         cells = tuple(groups.as_mapping(i) for i in range(len(groups)))
-        grouping = Grouping(by, cells, table, comparison)
+        grouping = Grouping(by, cells, table, comparison, draws)
         missing = int(((groups.ids == MISSING) & labelled).sum())
         groupings.append(grouping)
         summary = summarise(grouping, how, missing, draws)
@@ -86,7 +88,7 @@ def audit(
     whole = prepared.table(np.zeros_like(task.y_true), 1)
     overall = summarise_all(whole, settings.confidence)
     told += _suspicions(whole)
-    if predictions.identity is not None and (people := independence_note(predictions.identity.codes[labelled])) is not None:
+    if identity is not None and (people := people_note(identity[labelled], settings.cluster, bool(whole.rows))) is not None:
         told.append(people)
     judged = judge_all(rules, groupings)
     told += rule_notes(judged)
@@ -113,7 +115,7 @@ def audit(
 
 def _asked_besides(settings: AuditSettings) -> dict[str, Any]:
     """Settings that change what is counted or listed, where they were set."""
-    names = ("bins", "missing", "threshold", "beta", "aggregate", "top_k")
+    names = ("bins", "missing", "threshold", "beta", "aggregate", "top_k", "cluster")
     asked = settings.model_dump(mode="json", include=set(names), exclude_defaults=True)
     return {name: asked[name] for name in names if name in asked}
 
@@ -141,8 +143,15 @@ def stored_groupings(
             Grouping(
                 g.by,
                 cells,
-                Table(counts, classes, positive, **listed),
+                Table(
+                    counts,
+                    classes,
+                    positive,
+                    **listed,
+                    effects=None if g.clusters is None else stored_effects(g.clusters),
+                ),
                 Comparison(confidence or s["confidence"], reference, min_support or s["min_support"]),
+                Draws(s["bootstrap"], s["seed"]),
             )
         )
     return rebuilt

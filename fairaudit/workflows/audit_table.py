@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -10,13 +11,16 @@ from fairaudit.artifacts.folder import check_replaceable, write_run
 from fairaudit.artifacts.foreign import TableColumns
 from fairaudit.artifacts.records import write_audit, write_json
 from fairaudit.artifacts.tables import read_predictions, write_predictions
+from fairaudit.artifacts.wide_table import check_wide_table, write_wide_table
 from fairaudit.config import AuditSettings
 from fairaudit.errors import UsageError
 from fairaudit.metrics.rules import parse_requirement
 from fairaudit.metrics.subset import parse_subset
 from fairaudit.results import AuditResult
 from fairaudit.workflows.audit import audit
+from fairaudit.workflows.audit_shards import audit_shards, should_stream
 from fairaudit.workflows.provenance import environment
+from fairaudit.workflows.sweep import swept
 
 
 def audit_table(
@@ -30,19 +34,25 @@ def audit_table(
     identity: str | None = None,
     classes: tuple[str, ...] | None = None,
     out: Path | None = None,
+    stream: bool | None = None,
+    sweep: Path | None = None,
 ) -> tuple[AuditResult, Path | None]:
     """Audit a table of predictions.
 
     Args:
         path: CSV, Parquet, a folder of Parquet parts, or a run folder.
         settings: what is compared with what.
-        y_true: column of labels; None where the file is ours and declares its columns.
+        y_true: column of labels, or columns of a joint target, ``race,gender``; None where the
+            file is ours and declares its columns.
         y_pred: column of predicted classes; None takes ``<y_true>_pred``.
         y_score: a column that scores the positive class, or ``CLASS=COLUMN`` items.
         row_id: column that names each image.
         identity: column of persons.
         classes: every class; None takes those that occur.
-        out: run folder to write; None writes nothing.
+        out: run folder to write; None writes nothing. Of a stream it keeps the audit and not the predictions.
+        stream: whether to count the table batch by batch in bounded memory, without scores and persons; None streams
+            folders of Parquet parts with more than five million rows.
+        sweep: CSV or Parquet file for every rate at every threshold; None writes none.
 
     Returns:
         The audit, and the folder that was written.
@@ -54,16 +64,19 @@ def audit_table(
     """
     if out is not None:
         check_replaceable(out)
+    if sweep is not None:
+        check_wide_table(sweep, "--sweep")
     columns = None
     if y_true is not None:
+        labels = y_true.split(",")
         rules = [parse_requirement(text) for text in settings.rules]
         wanted = dict.fromkeys(name for by in [*settings.by, *(r.by for r in rules)] for name in by)
         columns = TableColumns(
             y_true=y_true,
-            y_pred=y_pred or f"{y_true}_pred",
+            y_pred=y_pred or ",".join(f"{name.strip()}_pred" for name in labels),
             y_score=y_score,
             target=settings.target,
-            by=tuple(name for name in wanted if name != y_true and name not in settings.bins),
+            by=tuple(name for name in wanted if name not in (y_true, *labels) and name not in settings.bins),
             extra=tuple(sorted({*settings.bins, *(parse_subset(settings.where).names if settings.where else ())})),
             id=row_id,
             identity=identity,
@@ -74,21 +87,34 @@ def audit_table(
         raise UsageError(
             "--y-pred, --y-score, --id, --identity and --classes describe a table: name its labels with --y-true"
         )
-    predictions = read_predictions(path, columns)
-    result = audit(predictions, settings)
+    files: dict[str, Callable[[Path], None]] = {}
+    streamed = should_stream(path) if stream is None else stream
+    if streamed and columns is not None and "," in columns.y_true:
+        raise UsageError("a joint target is not counted batch by batch; name one target, or read all with --no-stream")
+    if streamed:
+        result = audit_shards(path, settings, columns)
+    else:
+        predictions = read_predictions(path, columns)
+        if y_true is not None and settings.target is None and len(predictions.tasks) > 1:
+            settings = settings.model_copy(update={"target": ",".join(predictions.tasks)})
+        result = audit(predictions, settings)
+        files["predictions.parquet"] = partial(write_predictions, predictions)
+    if sweep is not None:
+        write_wide_table(sweep, swept(result))
     if out is None:
         return result, None
     record = {
         "command": "audit",
         "predictions": str(path),
         "sha256": _sha256(path),
+        **({"streamed": True} if streamed else {}),
         "settings": settings.model_dump(mode="json"),
         **environment(),
     }
     write_run(
         out,
         {
-            "predictions.parquet": partial(write_predictions, predictions),
+            **files,
             "audit.json": partial(write_audit, result),
             "run.json": lambda target: write_json(target, record),
         },

@@ -127,7 +127,12 @@ def _train(data: TrainingData, loss: str, seed: int, checkpoint: Path, progress:
         if progress is not None:
             progress((now.epoch - 1) * now.batches + now.batch, now.epochs * now.batches)
 
-    train(model, data, built, settings, progress=report)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # layers this small are slower on several, much slower where other work waits for a core
+    try:
+        train(model, data, built, settings, progress=report)
+    finally:
+        torch.set_num_threads(threads)
     head = Head(len(data.classes), (Task(TARGET, data.classes, tuple(range(len(data.classes)))),))
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
     save_classifier(

@@ -152,6 +152,7 @@ def _united(parts: Sequence[GroupingResult], classes: tuple[str, ...]) -> Groupi
         missing=sum(part.missing for part in parts),
         counts=counts.tolist(),
         scores=_united_scores([part.scores for part in parts]),
+        clusters=None,
     )
 
 
@@ -265,8 +266,8 @@ def _carried(shards: Sequence[Shard], everybody: Sequence[IntArray]) -> list[str
                 carried.append(note)
     if people:
         carried.append(
-            "people are on several images, and intervals treat images as independent; only the predictions tell how many "
-            "people there are in all"
+            "people are on several images, and intervals of the merged audit treat images as independent, which makes them "
+            "too narrow; only the predictions tell who is on images of several shards: audit them together"
         )
     return carried
 

@@ -9,7 +9,9 @@ import numpy as np
 
 from fairaudit.config import AuditSettings
 from fairaudit.errors import UnknownNameError, UsageError
+from fairaudit.metrics.clusters import by_person
 from fairaudit.metrics.counts import confusion
+from fairaudit.metrics.design_effects import DesignEffects, design_effects
 from fairaudit.metrics.groups import binned, with_unknown
 from fairaudit.metrics.histograms import group_scores
 from fairaudit.metrics.joint import joined, joint_classes, joint_measures
@@ -17,6 +19,9 @@ from fairaudit.metrics.measure import Table
 from fairaudit.metrics.score_measures import check_scores, score_measures
 from fairaudit.predictions import MISSING, IntArray, Predictions, Task
 from fairaudit.results import Scores
+
+MOST_CELLS = 2**28
+"""Of confusion matrices, one for each person; 2 GiB."""
 
 
 def with_levels(predictions: Predictions, settings: AuditSettings) -> Predictions:
@@ -52,6 +57,7 @@ class Prepared:
         positive: index of the class that plain metric names mean, or None.
         parts: the targets that a joint target is made of; empty for a plain one.
         settings: what was asked.
+        identity: (n,) who is on each image or ``MISSING``; None where that is not known, or does not matter.
     """
 
     name: str
@@ -59,6 +65,7 @@ class Prepared:
     positive: int | None
     parts: Mapping[str, Task]
     settings: AuditSettings
+    identity: IntArray | None = None
 
     def table(self, ids: IntArray, groups: int) -> Table:
         """Counts of every group, and what is measured on its rows.
@@ -73,7 +80,21 @@ class Prepared:
         rows = score_measures(self.task, ids, table, s.top_k)
         if self.parts:
             rows |= joint_measures([*self.parts.values()], ids, table)
-        return replace(table, rows=rows)
+        return replace(table, rows=rows, effects=self._effects(ids, groups))
+
+    def _effects(self, ids: IntArray, groups: int) -> DesignEffects | None:
+        if self.identity is None:
+            return None
+        k, known = len(self.task.classes), self.identity[self.identity != MISSING]
+        if len(np.unique(known)) == len(known):
+            return None
+        if len(ids) * k * k > MOST_CELLS:
+            raise UsageError(
+                f"{len(ids):,} images of {k} classes are too many to be counted person by person; audit fewer at once with "
+                "--where, or take images as independent with --no-cluster"
+            )
+        people = by_person(self.task.y_true, self.task.y_pred, ids, self.identity, groups, k)
+        return design_effects(people) if people.repeated else None
 
     def scores(self, ids: IntArray, groups: int) -> Scores | None:
         """Histograms of the positive class's scores (of two classes without one, the second's), where there are scores."""

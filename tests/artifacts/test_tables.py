@@ -198,6 +198,41 @@ def test_what_where_asks_for_is_kept_however_many_values_it_has(tmp_path: Path) 
     assert len(people.identity.levels) == 60
 
 
+@pytest.mark.parametrize(
+    ("column", "female"),
+    [("p_female", True), ("P(Female)", True), ("female", True), ("gender.score-MALE", False), ("male_prob", False)],
+)
+def test_a_score_that_says_which_class_it_scores(tmp_path: Path, column: str, female: bool) -> None:
+    path = csv(tmp_path, f"y,p,{column}\nFemale,Male,0.2\nMale,Male,0.4\n")
+    score = read_predictions(path, TableColumns("y", "p", (column,))).tasks["y"].y_score
+    assert score is not None
+    np.testing.assert_allclose(score[:, 0 if female else 1], [0.2, 0.4])
+    np.testing.assert_allclose(score.sum(1), 1.0)
+
+
+@pytest.mark.parametrize("column", ["pfemale", "p_females", "p_female_or_male", "p_not_female", "score"])
+def test_a_score_that_does_not_say_one_class(tmp_path: Path, column: str) -> None:
+    path = csv(tmp_path, f"y,p,{column}\nFemale,Male,0.2\nMale,Male,0.4\n")
+    with pytest.raises(PredictionsError, match=f"^--y-score {column} does not say which class it scores; "):
+        read_predictions(path, TableColumns("y", "p", (column,)))
+
+
+def test_a_score_that_says_another_class_than_the_positive_one(tmp_path: Path) -> None:
+    path = csv(tmp_path, "y,p,p_female\nFemale,Male,0.2\nMale,Male,0.4\n")
+    with pytest.raises(PredictionsError) as caught:
+        read_predictions(path, TableColumns("y", "p", ("p_female",), positive="male"))
+    assert str(caught.value) == (
+        "--y-score p_female says Female by its name and --positive says male; write CLASS=p_female"
+    )
+
+
+def test_scores_of_several_classes_by_their_names(tmp_path: Path) -> None:
+    path = csv(tmp_path, "y,p,p_a,p_b b,p_c\na,b b,0.1,0.8,0.1\nc,a,0.5,0.2,0.3\n")
+    score = read_predictions(path, TableColumns("y", "p", ("p_c", "p_a", "p_b b"))).tasks["y"].y_score
+    assert score is not None
+    np.testing.assert_allclose(score, [[0.1, 0.8, 0.1], [0.5, 0.2, 0.3]])
+
+
 def test_multi_class_scores(tmp_path: Path) -> None:
     path = csv(tmp_path, "y,p,s1,s2,s3\na,b,.1,.8,.1\nc,a,.5,.2,.3\n")
     hints = TableColumns("y", "p", ("c=s3", "a=s1", "b=s2"))

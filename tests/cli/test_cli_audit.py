@@ -69,6 +69,51 @@ def test_published_figures(shared: Path, cli: Cli, network: str, target: str) ->
     assert 100 * spread["value"] == pytest.approx(np.std(measured))
 
 
+BOTH = {
+    "bal_aug": (73.6, 73.1, 62.1, 65.8, 72.5, 55.4, 39.4, 60.1, 64.4, 53.2, 47.9, 56.7, 62.1),
+    "bal_aug_valattention": (62.1, 70.7, 63.3, 61.1, 65.3, 57.7, 55.6, 50.8, 51.2, 51.3, 53.8, 61.0, 54.0),
+}
+"""Percent with race and gender right, of every cell of ``PUBLISHED`` but Latino_Hispanic Male."""
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(("network", "mean", "deviation"), [("bal_aug", 58.3, 12.2), ("bal_aug_valattention", 58.0, 5.8)])
+def test_published_joint_figures(shared: Path, cli: Cli, network: str, mean: float, deviation: float) -> None:
+    path = shared / "data" / "fairface" / f"predictions_{network}.csv"
+    words = ("--y-true", "race,gender", "--y-pred", "race_pred,gender_pred", "--by", "race,gender", "--format", "json")
+    result = cli("audit", path, *words)
+    assert (result.code, result.err) == (0, "")
+    assert result.record["settings"]["target"] == "race,gender"
+    found = grouping(result.record, "race", "gender")
+    values = {(g["group"]["race"], g["group"]["gender"]): g["metrics"] for g in found["groups"]}
+    percent = {cell: 100 * metrics["accuracy"]["value"] for cell, metrics in values.items()}
+    known = [cell for cell in PUBLISHED if cell != ("Latino_Hispanic", "Male")]
+    assert [round(percent[cell], 1) for cell in known] == pytest.approx(list(BOTH[network]))
+    everything = [*percent.values()]
+    assert len(everything) == 14
+    assert (round(float(np.mean(everything)), 1), round(float(np.std(everything)), 1)) == (mean, deviation)
+    for metrics in values.values():
+        assert sum(metrics[name]["value"] for name in ("accuracy", "some_right", "none_right")) == pytest.approx(1.0)
+
+
+def test_a_joint_target_of_a_table(tmp_path: Path, cli: Cli) -> None:
+    table = tmp_path / "t.csv"
+    rows = ["a,x,a,x,p,1", "a,y,a,x,p,2", "b,y,a,x,q,3", "b,x,b,x,q,4"]
+    table.write_text("\n".join(["race,gender,race_pred,gender_pred,where,age", *rows]) + "\n")
+    words = ("--by", "where", "--by", "race", "--min-support", "1", "-f", "json", "--out", "run", "-q")
+    record = cli("audit", table, "--y-true", "race,gender", *words).record
+    accuracies = [[g["metrics"]["accuracy"]["value"] for g in found["groups"]] for found in record["groupings"]]
+    assert accuracies == [[0.5, 0.5], [0.5, 0.5]]
+    assert record["settings"]["classes"] == ["a x", "a y", "b x", "b y"]
+    assert cli("audit", "run", "--target", "race,gender", *words[:-3]).record == record, "the run folder keeps both targets"
+    uneven = cli("audit", table, "--y-true", "race,gender", "--y-pred", "race_pred", "--by", "where")
+    assert uneven.code == 2
+    assert "name as many columns of predictions as of labels" in uneven.err
+    scored = cli("audit", table, "--y-true", "race,gender", "--y-score", "age", "--by", "where")
+    assert scored.code == 2
+    assert "--y-score and --classes are of one target" in scored.err
+
+
 def test_every_number_can_be_found_again_by_hand(table: Path, cli: Cli) -> None:
     words = ("--y-true", "gender", "--by", "race", "--by", "race,gender", "--privileged", "race=b", "--positive", "Woman")
     record = cli("audit", table, *words, "--format", "json").record

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import jsonschema
@@ -9,6 +10,7 @@ import pytest
 
 import fairaudit
 from fairaudit import plugins
+from fairaudit.metrics.coverage import COVERAGE
 from tests.cli.conftest import Cli
 
 
@@ -42,6 +44,20 @@ def test_metrics_and_schema(cli: Cli) -> None:
     schema = cli("list", "schema").record
     jsonschema.Draft202012Validator.check_schema(schema)
     assert schema["properties"]["verdict"]["enum"] == ["pass", "fail", "inconclusive", "none"]
+
+
+@pytest.mark.parametrize("columns", [40, 80, 132])
+def test_intervals_and_what_they_are_worth(columns: int, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    result = cli("list", "intervals")
+    assert (result.code, result.err) == (0, "")
+    lines = result.out.splitlines()
+    assert all(len(line) <= columns and line == line.rstrip() for line in lines)
+    numbers = [match for line in lines if (match := re.search(r" (\d+\.\d) +(\d+\.\d)$", line))]
+    assert [(m[1], m[2]) for m in numbers] == [(f"{100 * c.mean:.1f}", f"{100 * c.least:.1f}") for c in COVERAGE]
+    told = "".join(result.out.split())  # however narrow the columns are, no character of the first is lost
+    assert all(one.method.split()[0][:7] in told for one in COVERAGE)
+    cli("list", "intervals", "gap").refused("'fairaudit list intervals' prints everything that there is; leave 'gap' out")
 
 
 def test_version(cli: Cli) -> None:

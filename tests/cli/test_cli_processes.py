@@ -115,7 +115,7 @@ def test_closed_streams_are_no_error(tmp_path: Path) -> None:
 
 
 HELP = [[*c, "--help"] for c in ([], *([c] for c in ("evaluate", "audit", "gate", "report", "list", "data", "demo")))]
-LIST = [["list", what] for what in ("datasets", "losses", "metrics", "reports", "schema")]
+LIST = [["list", what] for what in ("datasets", "losses", "metrics", "intervals", "reports", "schema")]
 AUDIT = [
     ["audit", "predictions.csv", "--y-true", "gender", "--by", "race", "--out", "run"],
     ["gate", "run", "--rule", "accuracy gap by race <= 0.7", "--exit-zero"],

@@ -148,7 +148,10 @@ def test_no_images_left(evaluate: tuple[str, ...], cli: Cli) -> None:
     ("flags", "message"),
     [
         (("--data", "fairfaces"), "unknown dataset 'fairfaces'; did you mean 'fairface'?"),
-        (("--format", "xml"), "unknown report format 'xml'; choose from csv, json, markdown, terminal"),
+        (
+            ("--format", "xml"),
+            "unknown report format 'xml'; choose from csv, github, json, junit, markdown, model-card, terminal",
+        ),
         (("--by", "rce"), "unknown attribute 'rce'; did you mean 'race'?"),
         (("--by", "rce", "--limit", "20"), "unknown attribute 'rce'; did you mean 'race'?"),
         (("--target", "gendr"), "unknown column 'gendr'; did you mean 'gender'?"),
@@ -173,7 +176,7 @@ def test_no_images_left(evaluate: tuple[str, ...], cli: Cli) -> None:
         (
             ("--rule", "accuracy by race <= 0.1"),
             "the rule 'accuracy by race <= 0.1' does not say how groups are compared; after accuracy write one of "
-            "difference, shortfall, ratio, gap, spread, worst_group",
+            "difference, shortfall, ratio, gap, spread, worst_group, min_max_ratio, pairwise_mean",
         ),
         (("--data-option", "size=3"), "fairface has no option 'size'; it has: balanced"),
         (("--data-option", "size"), "--data-option 'size' cannot be read; write KEY=VALUE"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fairaudit.metrics.clusters import PersonCounts, by_person, independence_note
+from fairaudit.metrics.clusters import PersonCounts, by_person, people_note
 from fairaudit.metrics.counts import Cells, confusion
 from fairaudit.metrics.intervals import clopper_pearson, wilson
 from fairaudit.metrics.rates import RATES
@@ -109,7 +109,11 @@ def test_effective_counts_cover(people: int, alike: float, p: float) -> None:
 
 
 def test_the_note() -> None:
-    assert independence_note(np.array([0, 1, 2, MISSING, MISSING])) is None
-    note = independence_note(np.array([0, 1, 1, MISSING]))
+    assert people_note(np.array([0, 1, 2, MISSING, MISSING]), clustered=True, from_rows=True) is None
+    note = people_note(np.array([0, 1, 1, MISSING]), clustered=True, from_rows=False)
     assert note is not None
+    assert note.endswith("together; those of entropies treat images as independent")
+    blunt = people_note(np.array([0, 1, 1, MISSING]), clustered=False, from_rows=False)
+    assert blunt is not None
+    assert "too narrow" in blunt
     assert note.startswith("3 images show 2 people")

@@ -6,6 +6,7 @@ import pytest
 
 from fairaudit.errors import FairauditError, UnknownNameError, UsageError
 from fairaudit.metrics.disparity import KINDS, NAMED
+from fairaudit.metrics.indices import INDICES
 from fairaudit.metrics.rates import ALIASES, RATES, Direction
 from fairaudit.metrics.rules import GRAMMAR, parse_rule
 
@@ -36,6 +37,10 @@ from fairaudit.metrics.rules import GRAMMAR, parse_rule
         ("accuracy shortfall by race <= -0.1", "accuracy", None, "shortfall", ("race",), "<=", -0.1),
         ("accuracy gap by race <= 0", "accuracy", None, "gap", ("race",), "<=", 0.0),
         ("accuracy worst_group by race >= 1", "accuracy", None, "worst_group", ("race",), ">=", 1.0),
+        ("accuracy min-max-ratio by race >= 0.8", "accuracy", None, "min_max_ratio", ("race",), ">=", 0.8),
+        ("mcc pairwise_mean by race <= 0.1", "mcc", None, "pairwise_mean", ("race",), "<=", 0.1),
+        ("Demographic-Parity-Ratio by race >= .5", "demographic_parity_ratio", None, "index", ("race",), ">=", 0.5),
+        ("theil_index[b] by x <= 3", "theil_index", "b", "index", ("x",), "<=", 3.0),
     ],
 )  # fmt: skip
 def test_rules_that_are_understood(
@@ -93,7 +98,7 @@ def test_rules_that_cannot_be_read(text: str) -> None:
         (
             "accuracy by race <= 0.1",
             "the rule 'accuracy by race <= 0.1' does not say how groups are compared; after accuracy write one of "
-            "difference, shortfall, ratio, gap, spread, worst_group",
+            "difference, shortfall, ratio, gap, spread, worst_group, min_max_ratio, pairwise_mean",
         ),
         (
             "disparate_impact ratio by race >= 0.8",
@@ -164,6 +169,25 @@ def test_refusals_say_what_and_where(text: str, message: str) -> None:
     assert caught.value.exit_code == 2
 
 
+@pytest.mark.parametrize("name", INDICES)
+def test_every_index_is_limited_on_one_side_only(name: str) -> None:
+    good, bad = (">=", "<=") if name.endswith("_ratio") else ("<=", ">=")
+    rule = parse_rule(f"{name} by race {good} 0.5")
+    assert (rule.metric, rule.kind, rule.named) == (name, "index", False)
+    with pytest.raises(UsageError) as caught:
+        parse_rule(f"{name} by race {bad} 0.5")
+    assert str(caught.value).endswith(f" would be met by large disparities; {name} is limited with {good}")
+    with pytest.raises(UsageError) as caught:
+        parse_rule(f"{name} gap by race {good} 0.5")
+    assert str(caught.value).endswith(f"{name} is a disparity itself; write it without 'gap'")
+
+
+@pytest.mark.parametrize("ratio", ["accuracy min_max_ratio", "equalized_odds_ratio"])
+def test_ratios_are_not_compared_with_a_baseline(ratio: str) -> None:
+    with pytest.raises(UsageError, match="worse_by compares differences, and a ratio is none"):
+        parse_rule(f"{ratio} by race worse_by <= 0.1")
+
+
 @pytest.mark.parametrize(
     ("rule", "range_"),
     [
@@ -182,6 +206,11 @@ def test_refusals_say_what_and_where(text: str, message: str) -> None:
         ("accuracy ratio by race < 0", "a ratio lies from 0 up"),
         ("accuracy shortfall by race <= 1", "a shortfall lies from -1 to 1"),
         ("accuracy shortfall by race < -1", "a shortfall lies from -1 to 1"),
+        ("accuracy min_max_ratio by race > 1", "a min_max_ratio lies from 0 to 1"),
+        ("accuracy pairwise_mean by race <= 1", "a pairwise_mean lies from 0 to 1"),
+        ("equalized_odds_ratio by race >= 0", "equalized_odds_ratio lies from 0 to 1"),
+        ("average_odds_difference by race <= -0.1", "average_odds_difference lies from 0 to 1"),
+        ("differential_fairness by race < 0", "differential_fairness lies from 0 up"),
     ],
 )
 def test_limits_that_decide_nothing(rule: str, range_: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -39,6 +40,21 @@ RULES = [
     "equalized_odds_difference[cat] by gender <= 0.3",
     "acc_diff by race <= 0.4",
     "f1_diff[macro] by gender <= 0.4",
+    "accuracy min_max_ratio by gender >= 0.5",
+    "selection_rate[dog] min_max_ratio by race >= 0.4",
+    "accuracy pairwise_mean by race <= 0.05",
+    "demographic_parity_ratio[dog] by gender >= 0.5",
+    "equalized_odds_ratio[dog] by race >= 0.05",
+    "average_odds_difference by gender <= 0.3",
+    "average_odds_difference[dog] by race <= 0.02",
+    "average_abs_odds_difference by race <= 0.1",
+    "equalized_odds_average_gap[dog] by gender <= 0.4",
+    "differential_fairness by gender <= 0.8",
+    "generalized_entropy_index by gender <= 0.5",
+    "theil_index[East Asian] by race <= 0.2",
+    "coefficient_of_variation[dog] by gender <= 0.2",
+    "between_group_generalized_entropy_index[dog] by gender <= 0.05",
+    "between_group_theil_index by race <= 0.0001",
 ]
 
 
@@ -79,6 +95,51 @@ def test_the_same_rules_get_the_same_verdicts(positive: str | None) -> None:
     assert to_json(again) == to_json(result)
     for one in result.rules[::5]:
         assert gate(bare, [one.rule]).rules == (one,)
+
+
+def _photographed(pictures: int) -> Predictions:
+    """The same images, of people with so many pictures each, of which the first decides whether all are right."""
+    whole = _predictions()
+    who = np.arange(len(whole)) // pictures
+    task = whole.tasks["animal"]
+    first = who * pictures
+    y_pred = np.where((task.y_true == task.y_pred)[first], task.y_true, (task.y_true + 1) % 3)
+    names = tuple(f"person {i}" for i in range(int(who.max()) + 1))
+    return replace(whole, tasks={"animal": replace(task, y_pred=y_pred)}, identity=Column(who, names))
+
+
+SETTINGS = {"by": (("race",), ("gender",), ("race", "gender")), "rules": tuple(RULES)}
+
+
+def test_the_same_rules_get_the_same_verdicts_where_people_are_on_several_images() -> None:
+    predictions = _photographed(4)
+    result = audit(predictions, AuditSettings.model_validate(SETTINGS))
+    bare = _stored(audit(predictions, AuditSettings.model_validate({**SETTINGS, "rules": ()})))
+    assert to_json(gate(bare, RULES)) == to_json(result)
+    clusters = bare.groupings[1].clusters
+    assert clusters is not None
+    assert sum(clusters.people) >= 150
+    assert max(row[0] for row in clusters.design_effects["accuracy"]) > 2
+    alone = audit(replace(predictions, identity=None), AuditSettings.model_validate(SETTINGS))
+    for one, other in zip(result.rules, alone.rules, strict=True):
+        for wide, narrow in zip(one.outcomes, other.outcomes, strict=True):
+            if not np.isnan(narrow.ci_low):
+                assert wide.ci_high - wide.ci_low >= narrow.ci_high - narrow.ci_low - 1e-9, one.rule
+
+
+def test_images_are_independent_on_request() -> None:
+    predictions = _photographed(4)
+    blunt = audit(predictions, AuditSettings.model_validate({**SETTINGS, "cluster": False}))
+    alone = audit(replace(predictions, identity=None), AuditSettings.model_validate(SETTINGS))
+    assert blunt.settings["cluster"] is False
+    assert any("600 images show 150 people" in note and "too narrow" in note for note in blunt.notes)
+    assert to_json(replace(blunt, notes=(), settings=alone.settings)) == to_json(replace(alone, notes=()))
+
+
+def test_one_picture_each_is_the_plain_audit() -> None:
+    settings = AuditSettings.model_validate(SETTINGS)
+    predictions = _photographed(1)
+    assert to_json(audit(predictions, settings)) == to_json(audit(replace(predictions, identity=None), settings))
 
 
 def test_stored_groupings_are_those_of_the_audit() -> None:

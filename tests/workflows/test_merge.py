@@ -96,10 +96,12 @@ def test_people_cannot_be_counted_from_counts() -> None:
     union = audit(whole, PLAIN)
     assert any(note.startswith("240 images show 80 people") for note in union.notes)
     assert [note for note in merged.notes if "people" in note] == [
-        "people are on several images, and intervals treat images as independent; only the predictions tell how many "
-        "people there are in all"
+        "people are on several images, and intervals of the merged audit treat images as independent, which makes them "
+        "too narrow; only the predictions tell who is on images of several shards: audit them together"
     ]
-    assert to_json(replace(merged, notes=())) == to_json(replace(union, notes=()))
+    assert union.groupings[0].clusters is not None
+    independent = audit(replace(whole, identity=None), PLAIN)
+    assert to_json(replace(merged, notes=())) == to_json(replace(independent, notes=()))
 
 
 def shard(settings: AuditSettings = PLAIN, table: Predictions | None = None) -> Shard:

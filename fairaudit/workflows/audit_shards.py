@@ -1,0 +1,190 @@
+"""Audit a table that does not fit into memory: counted batch by batch, audited from its counts.
+
+Every rate, interval, disparity and rule follows from counts, so the audit equals that of the table read as a whole. What
+needs the rows (scores, persons, joint targets) is left out, and the audit says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from fairaudit.artifacts.foreign import TableColumns
+from fairaudit.artifacts.shard_columns import Part, Streamed, read_streamed
+from fairaudit.artifacts.shards import Shards, open_shards
+from fairaudit.config import AuditSettings
+from fairaudit.errors import PredictionsError, UsageError
+from fairaudit.metrics.counts import confusion
+from fairaudit.metrics.disparity import Comparison
+from fairaudit.metrics.gate import Grouping, judge_all, policy_verdict, rule_notes
+from fairaudit.metrics.groups import Groups, cross
+from fairaudit.metrics.indices import Draws
+from fairaudit.metrics.measure import Table
+from fairaudit.metrics.rules import groupings_asked, parse_requirement
+from fairaudit.metrics.subset import parse_subset
+from fairaudit.metrics.summary import summarise, summarise_all
+from fairaudit.predictions import MISSING, Column, IntArray, Task
+from fairaudit.results import AuditResult, GroupingResult
+from fairaudit.workflows.audit import (
+    _asked_besides,
+    _check_used,
+    _groupings,
+    _index,
+    _privileged,
+    _remarks,
+    _restrict,
+    _spelled,
+    _suspicions,
+)
+from fairaudit.workflows.prepare import with_levels
+
+MANY_ROWS = 5_000_000
+"""Rows from which a folder of parts is streamed without being asked to."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Ready:
+    """One grouping's rows, restricted, and who they are."""
+
+    columns: Mapping[str, Column]
+    task: Task
+    groups: Groups
+    times: IntArray
+
+    def table(self, ids: IntArray, n_groups: int, positive: int | None, settings: AuditSettings) -> Table:
+        counts = confusion(self.task.y_true, self.task.y_pred, ids, n_groups, len(self.task.classes), self.times)
+        return Table(counts, self.task.classes, positive, settings.beta, settings.aggregate)
+
+
+def should_stream(path: Path) -> bool:
+    """Whether a path is a folder of Parquet parts that hold too many rows to be read as a whole by default.
+
+    Raises:
+        PredictionsError: a part cannot be read, or the parts do not fit together.
+    """
+    if not path.is_dir() or (path / "predictions.parquet").is_file():
+        return False
+    return open_shards(path).rows > MANY_ROWS
+
+
+def audit_shards(
+    path: Path,
+    settings: AuditSettings,
+    columns: TableColumns | None = None,
+    *,
+    card_privileged: Mapping[str, str] | None = None,
+    notes: Sequence[str] = (),
+) -> AuditResult:
+    """Audit a table of Parquet parts in memory that does not grow with its rows.
+
+    Args:
+        path: a folder of Parquet parts, or a Parquet file.
+        settings: what is compared with what.
+        columns: which columns mean what, see ``read_predictions``.
+        card_privileged: reference level per attribute where the user named none.
+        notes: sentences to pass on to the reader.
+
+    Raises:
+        UsageError: an attribute, level, class, metric or rule does not exist, makes no sense, or needs the rows.
+        PredictionsError: the table cannot be used, or no row is left to audit.
+    """
+    if settings.threshold is not None:
+        raise UsageError("--threshold needs the scores of every row, which a stream does not keep; use --no-stream")
+    rules = [parse_requirement(text) for text in settings.rules]
+    told = list(notes)
+    shards = open_shards(path)
+    asked = _asked(shards, settings)
+    streamed = read_streamed(shards, columns, settings.target, asked, _besides(settings))
+    ready = [_ready(part, streamed, settings, by) for part, by in zip(streamed.parts, asked, strict=True)]
+    first = ready[0]
+    if settings.where is not None:
+        told.append(f"restricted to {int(first.times.sum())} images by --where {settings.where}")
+    classes = first.task.classes
+    positive = None if settings.positive is None else _index("class", settings.positive, classes)
+    unlabelled = int(first.times[first.task.y_true == MISSING].sum())
+    if unlabelled == first.times.sum():
+        raise PredictionsError(f"no row has a label for {streamed.target!r}; there is nothing to audit")
+    if unlabelled:
+        told.append(f"{unlabelled} images without a label for {streamed.target} are left out")
+    known = {name: column for one in ready for name, column in one.columns.items()}
+    named = [_spelled(levels, known) for levels in settings.privileged]
+    _check_used(named, [one.groups.by for one in ready])
+
+    groupings: list[Grouping] = []
+    summaries: list[GroupingResult] = []
+    draws = Draws(settings.bootstrap, settings.seed)
+    for one in ready:
+        by, groups = one.groups.by, one.groups
+        table = one.table(groups.ids, len(groups), positive, settings)
+        reference, how = _privileged(groups, table.n, named, card_privileged or {})
+        cells = tuple(groups.as_mapping(i) for i in range(len(groups)))
+        grouping = Grouping(by, cells, table, Comparison(settings.confidence, reference, settings.min_support))
+        missing = int(one.times[(groups.ids == MISSING) & (one.task.y_true != MISSING)].sum())
+        groupings.append(grouping)
+        summaries.append(summarise(grouping, how, missing, draws))
+        told += _remarks(grouping, missing)
+        if streamed.target in by:
+            told.append(
+                f"{','.join(by)} includes the target: selection rates differ between its groups by design, and rates of "
+                "one class are undefined in groups of another; read accuracy there"
+            )
+    whole = first.table(np.zeros_like(first.task.y_true), 1, positive, settings)
+    told += _suspicions(whole)
+    if streamed.left:
+        told.append(
+            f"the table was streamed, and its {' and '.join(streamed.left)} were not read: what needs them is left out; "
+            "audit with --no-stream, or audit a part"
+        )
+    judged = judge_all(rules, groupings)
+    told += rule_notes(judged)
+    record = {
+        "target": streamed.target,
+        "classes": list(classes),
+        "positive": None if positive is None else classes[positive],
+        "where": settings.where,
+        "confidence": settings.confidence,
+        "min_support": settings.min_support,
+        "bootstrap": settings.bootstrap,
+        "seed": settings.seed,
+        **_asked_besides(settings),
+    }
+    return AuditResult(
+        settings=record,
+        overall=summarise_all(whole, settings.confidence),
+        groupings=tuple(summaries),
+        rules=judged,
+        verdict=policy_verdict(judged),
+        notes=tuple(dict.fromkeys(told)),
+    )
+
+
+def _asked(shards: Shards, settings: AuditSettings) -> list[tuple[str, ...]]:
+    asked: dict[tuple[str, ...], tuple[str, ...]] = {}
+    for by in groupings_asked(settings.by, [parse_requirement(text) for text in settings.rules]):
+        asked.setdefault(tuple(sorted(name.casefold() for name in by)), tuple(by))
+    if not asked:
+        raise UsageError(f"name at least one grouping with --by; the table has {', '.join(shards.schema.columns)}")
+    return list(asked.values())
+
+
+def _besides(settings: AuditSettings) -> list[str]:
+    where = parse_subset(settings.where).names if settings.where else ()
+    return sorted({*settings.bins, *where})
+
+
+def _ready(part: Part, streamed: Streamed, settings: AuditSettings, by: Sequence[str]) -> _Ready:
+    predictions, times = part.predictions, part.times
+    if settings.where is not None:
+        keep = parse_subset(settings.where).rows(predictions.columns(), predictions.numeric)
+        if not keep.any():
+            raise PredictionsError(
+                f"no images are left after --where {settings.where!r}; all {streamed.rows} were ruled out"
+            )
+        predictions, times = _restrict(predictions, settings.where, []), times[keep]
+    predictions = with_levels(predictions, settings)
+    columns = predictions.columns()
+    [spelled] = _groupings([by], [], columns, predictions)
+    return _Ready(columns, predictions.tasks[streamed.target], cross(columns, spelled), times)

@@ -1,0 +1,185 @@
+"""A streamed table's audit is, byte for byte, that of the table read as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from fairaudit.artifacts import shards
+from fairaudit.artifacts.tables import TableColumns, read_predictions, write_predictions
+from fairaudit.config import AuditSettings
+from fairaudit.errors import FairauditError, PredictionsError, UnknownNameError, UsageError
+from fairaudit.predictions import MISSING, Column, Predictions, Task
+from fairaudit.results import to_json
+from fairaudit.workflows import audit_shards as streaming
+from fairaudit.workflows.audit import audit
+from fairaudit.workflows.audit_shards import audit_shards
+from fairaudit.workflows.audit_table import audit_table
+
+RULES = ("accuracy gap by race <= 0.2", "accuracy worst_group by gender >= 0.5")
+PLAIN = AuditSettings(target="age", by=(("race",), ("gender",)), rules=RULES, min_support=5, bootstrap=100)
+
+
+def predictions(seed: int, n: int = 700, scores: bool = False) -> Predictions:
+    rng = np.random.default_rng(seed)
+    y = rng.integers(0, 3, n)
+    predicted = np.where(rng.random(n) < 0.7, y, rng.integers(0, 3, n)).astype(np.int64)
+    y[::17] = MISSING
+    race = rng.choice(3, n, p=[0.2, 0.5, 0.3])
+    race[::11] = MISSING
+    columns = {
+        "race": Column(race, ("Asian", "Black", "White", "absent")),
+        "gender": Column(rng.integers(0, 2, n), ("man", "woman")),
+    }
+    years = rng.choice([10.0, 18.5, 20.0, 29.0, 41.0], n)
+    years[::23] = np.nan
+    score = rng.dirichlet(np.ones(3), n) if scores else None
+    tasks = {
+        "age": Task(("old", "young", "mid"), y, predicted, score),
+        "smile": Task(("no", "yes"), rng.integers(0, 2, n), rng.integers(0, 2, n)),
+    }
+    return Predictions(np.array([f"{i}.jpg" for i in range(n)], dtype=object), tasks, columns, {"years": years})
+
+
+def written(whole: Predictions, folder: Path, parts: int = 3) -> Path:
+    """A run folder whose predictions are in parts."""
+    (folder / "predictions").mkdir(parents=True)
+    for i in range(parts):
+        write_predictions(whole.take(np.arange(len(whole)) % parts == i), folder / "predictions" / f"part-{i}.parquet")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shards, "BATCH_ROWS", 50)
+
+
+CHANGES: list[Mapping[str, Any]] = [
+    {},
+    {"by": (("race", "gender"), ("gender",)), "rules": (), "positive": "young", "privileged": ({"race": "white"},)},
+    {"by": (("Race",), ("smile", "gender"), ("age",)), "rules": ()},
+    {"where": 'years >= 30 and gender == "woman"'},
+    {"where": 'race in ["black", "White"]', "missing": "group"},
+    {"by": (("years",), ("years", "gender")), "bins": {"years": (18.0, 40.0)}, "rules": (), "missing": "group"},
+    {"by": (("race",),), "rules": (), "beta": (0.5,), "aggregate": ("micro", "weighted"), "confidence": 0.9},
+    {"target": "smile", "by": (("age",),), "rules": ()},
+]
+
+
+@pytest.mark.parametrize("changes", CHANGES)
+def test_a_stream_of_our_parts(tmp_path: Path, changes: Mapping[str, Any]) -> None:
+    settings = AuditSettings.model_validate({**PLAIN.model_dump(), **changes})
+    folder = written(predictions(1), tmp_path / "run")
+    whole = audit(read_predictions(folder), settings)
+    assert to_json(audit_shards(folder, settings)) == to_json(whole)
+
+
+def test_combinations_too_many_to_count_in_an_array(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = written(predictions(8), tmp_path / "run")
+    usual = to_json(audit_shards(folder, PLAIN))
+    monkeypatch.setattr(shards, "_DENSE", 0)
+    assert to_json(audit_shards(folder, PLAIN)) == usual
+
+
+@pytest.mark.parametrize("plain", [True, False])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"by": (("race", "gender"), ("years",))},
+        {"where": 'years < 30 or race == "Black"'},
+        {"by": (("years",),), "rules": (), "bins": {"years": (20.0, 40.0)}},
+        {"by": (("age",), ("smile",)), "rules": ()},
+        {"target": "how old", "by": (("gender",),), "rules": ()},
+    ],
+)
+def test_a_stream_of_anybodys_parts(tmp_path: Path, changes: Mapping[str, Any], plain: bool) -> None:
+    """Text and number columns, declared or not, are spelled as they are when the table is read as a whole."""
+    folder = written(predictions(2), tmp_path / "run")
+    if plain:
+        for part in (folder / "predictions").iterdir():
+            table = pq.ParquetFile(part).read().replace_schema_metadata(None)
+            fields = [f.with_type(f.type.value_type) if hasattr(f.type, "value_type") else f for f in table.schema]
+            pq.write_table(table.cast(pa.schema(fields)), part)
+    settings = AuditSettings.model_validate({**PLAIN.model_dump(), "target": None, **changes})
+    mine, _ = audit_table(folder, settings, y_true="age", stream=True)
+    theirs, _ = audit_table(folder, settings, y_true="age", stream=False)
+    assert to_json(mine) == to_json(theirs)
+
+
+def test_a_table_that_declares_nothing(tmp_path: Path) -> None:
+    folder = written(predictions(3), tmp_path / "run")
+    for part in (folder / "predictions").iterdir():
+        pq.write_table(pq.ParquetFile(part).read().replace_schema_metadata(None), part)
+    settings = PLAIN.model_copy(update={"by": (("race", "gender"),)})
+    assert to_json(audit_shards(folder, settings)) == to_json(audit(read_predictions(folder), settings))
+
+
+def test_scores_are_left_out_and_that_is_said(tmp_path: Path) -> None:
+    folder = written(predictions(4, scores=True), tmp_path / "run")
+    result = audit_shards(folder, PLAIN)
+    whole = predictions(4, scores=True)
+    without = replace(whole, tasks={k: replace(t, y_score=None) for k, t in whole.tasks.items()})
+    expected = audit(without, PLAIN)
+    note = "the table was streamed, and its scores were not read"
+    assert [n for n in result.notes if n.startswith(note)]
+    assert to_json(replace(result, notes=())) == to_json(replace(expected, notes=()))
+    needing: list[Mapping[str, Any]] = [
+        {"rules": ("auroc gap by race <= 0.1",)},
+        {"threshold": 0.5, "positive": "old"},
+        {"target": "age,smile"},
+    ]
+    for changes in needing:
+        with pytest.raises(UsageError, match=r"scores|several targets"):
+            audit_shards(folder, AuditSettings.model_validate({**PLAIN.model_dump(), **changes}))
+
+
+def test_large_folders_stream_by_themselves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = written(predictions(5), tmp_path / "run")
+    assert not streaming.should_stream(folder)
+    monkeypatch.setattr(streaming, "MANY_ROWS", 699)
+    assert streaming.should_stream(folder)
+    _, out = audit_table(folder, PLAIN, out=tmp_path / "out")
+    assert out is not None
+    assert sorted(file.name for file in out.iterdir()) == ["audit.json", "run.json"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "match"),
+    [
+        ({"by": (("rase",),), "rules": ()}, UnknownNameError, "race"),
+        ({"by": (("years",),), "rules": ()}, UsageError, "years is numeric"),
+        ({"by": (), "rules": ()}, UsageError, "name at least one grouping"),
+        ({"where": "years > 200"}, PredictionsError, "all 700 were ruled out"),
+        ({"target": None}, UsageError, "2 targets"),
+        ({"privileged": ({"race": "Blue"},)}, UnknownNameError, "Blue"),
+    ],
+)
+def test_what_cannot_be_audited(
+    tmp_path: Path, changes: Mapping[str, Any], error: type[FairauditError], match: str
+) -> None:
+    folder = written(predictions(6), tmp_path / "run")
+    with pytest.raises(error, match=match):
+        audit_shards(folder, AuditSettings.model_validate({**PLAIN.model_dump(), **changes}))
+
+
+def test_columns_that_cannot_be_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = written(predictions(7), tmp_path / "run")
+    hints = TableColumns("age", "smile_pred", classes=("old", "young", "mid", "no", "yes"), by=("race",))
+    audit_shards(folder, PLAIN, hints)
+    empty = TableColumns("gender", "race", by=("race",))
+    with pytest.raises(PredictionsError, match=r"column 'race' of .* is empty in 64 rows"):
+        audit_shards(folder, PLAIN.model_copy(update={"target": None}), empty)
+    monkeypatch.setattr(shards, "MAX_COMBINATIONS", 5)
+    with pytest.raises(PredictionsError, match=r"age, age_pred, race together take more than"):
+        audit_shards(folder, PLAIN)
+    monkeypatch.setattr(shards, "MAX_VALUES", 2)
+    with pytest.raises(PredictionsError, match=r"more than 2 different values"):
+        audit_shards(folder, PLAIN)
