@@ -34,9 +34,9 @@ def demo(out: Out = Path("runs/demo"), seed: o.Seed = None, quiet: o.Quiet = Fal
     _compare(found.before, found.after)
     write_out(
         f"\nThe rule was: {RULE}\n"
-        f"Read the whole audits again:  fairaudit report {out}/{BASELINE}\n"
-        f"                              fairaudit report {out}/{MITIGATION} --format markdown\n"
-        f"Judge one by your own rule:   fairaudit gate {out}/{MITIGATION} --rule '{RULE}'"
+        f"Read an audit again:      fairaudit report {out}/{MITIGATION}\n"
+        f"Judge it by your rule:    fairaudit gate {out}/{MITIGATION} --rule '{RULE}'\n"
+        f"Compare image by image:   fairaudit compare {out}/{BASELINE} {out}/{MITIGATION} --by gender,Eyeglasses"
     )
     return 0
 
