@@ -16,6 +16,7 @@ from fairaudit.metrics.disparity import Comparison
 from fairaudit.metrics.gate import Grouping, judge_all, policy_verdict, rule_notes
 from fairaudit.metrics.groups import Groups, cross
 from fairaudit.metrics.indices import Draws
+from fairaudit.metrics.intervals import quantile, wilson
 from fairaudit.metrics.measure import Table
 from fairaudit.metrics.rules import Requirement, groupings_asked, parse_requirement
 from fairaudit.metrics.subset import Subset, parse_subset
@@ -288,6 +289,8 @@ def _suspicions(whole: Table) -> list[str]:
     predicted = np.flatnonzero(counts.sum(0))
     if n >= 20 and len(predicted) == 1 and np.count_nonzero(counts.sum(1)) > 1:
         return [f"every prediction is {whole.classes[int(predicted[0])]!r}: check preprocessing, weights and classes"]
-    if n >= 20 and np.trace(counts) / n < 0.5 / k and k > 1:
-        return [f"accuracy {np.trace(counts) / n:.3f} is far below chance: the classes may be listed in a wrong order"]
+    right = float(np.trace(counts))
+    _, most = wilson(np.array([right]), np.array([float(n)]), quantile(0.95))
+    if k > 1 and most[0] < 0.6 / k:  # even at the upper end of what these images allow
+        return [f"accuracy {right / n:.3f} is far below chance: the classes may be listed in a wrong order"]
     return []

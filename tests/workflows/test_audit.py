@@ -264,7 +264,9 @@ def test_a_model_that_was_read_wrongly_is_suspected() -> None:
     said = "accuracy 0.100 is far below chance: the classes may be listed in a wrong order"
     assert said in _audit(swapped).notes
     one_class = _predictions({("White", "Male", "yes", "yes"): 30})
-    few = _predictions({("White", "Male", "yes", "no"): 9, ("Black", "Male", "no", "yes"): 9})
+    dozen = _predictions({("White", "Male", "yes", "no"): 6, ("Black", "Male", "no", "yes"): 6})
+    assert said.replace("0.100", "0.000") in _audit(dozen).notes
+    few = _predictions({("White", "Male", "yes", "no"): 3, ("Black", "Male", "no", "yes"): 3})
     for predictions in (one_class, few, _typical()):
         assert not any("check preprocessing" in note or "wrong order" in note for note in _audit(predictions).notes)
 
