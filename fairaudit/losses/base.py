@@ -8,6 +8,7 @@ with the device and is part of a checkpoint; what it is told after each epoch co
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -118,7 +119,7 @@ class TrainingGroups:
             )
 
 
-class GroupLoss(nn.Module):
+class GroupLoss(nn.Module, ABC):
     """Base of every loss: calls with (logits, targets, groups) give one number to minimise.
 
     The number is that of the *global* batch: every process of a distributed run computes the same value, and its gradient
@@ -134,6 +135,7 @@ class GroupLoss(nn.Module):
         self.n_groups = n_groups
         self.criterion = criterion
 
+    @abstractmethod
     def forward(self, logits: Tensor, targets: Tensor, groups: Tensor) -> Tensor:
         """The loss of a batch.
 
@@ -145,7 +147,6 @@ class GroupLoss(nn.Module):
         Returns:
             The scalar to minimise.
         """
-        raise NotImplementedError(f"{type(self).__name__} must define forward")
 
     def update(self, accuracies: Tensor) -> None:
         """Hear how each group fared on the validation images; called after every epoch that was validated.
