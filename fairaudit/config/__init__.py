@@ -1,0 +1,52 @@
+"""What a user may ask for, validated once: how images are prepared, how a model is run, what is audited, which rules hold.
+
+Command-line flags and TOML files both end here. A file's keys are these models' fields; an unknown key is an error that
+names the nearest known one.
+"""
+
+from fairaudit.config.audit import Aggregate, AuditSettings, MissingLevels
+from fairaudit.config.base import Confidence, Settings
+from fairaudit.config.evaluate import EvaluateConfig
+from fairaudit.config.files import read_toml, read_values, validated
+from fairaudit.config.model import (
+    InferenceSettings,
+    Interpolation,
+    MergeBy,
+    ModelSettings,
+    Precision,
+    Preprocess,
+    PreprocessOverrides,
+    Resize,
+)
+from fairaudit.config.policy import DecideOn, OnInconclusive, Policy, PolicyRule, Severity
+from fairaudit.config.training import Augment, Balance, Schedule, Select, TrainingSettings
+
+__all__ = [
+    "Aggregate",
+    "AuditSettings",
+    "Augment",
+    "Balance",
+    "Confidence",
+    "DecideOn",
+    "EvaluateConfig",
+    "InferenceSettings",
+    "Interpolation",
+    "MergeBy",
+    "MissingLevels",
+    "ModelSettings",
+    "OnInconclusive",
+    "Policy",
+    "PolicyRule",
+    "Precision",
+    "Preprocess",
+    "PreprocessOverrides",
+    "Resize",
+    "Schedule",
+    "Select",
+    "Settings",
+    "Severity",
+    "TrainingSettings",
+    "read_toml",
+    "read_values",
+    "validated",
+]
