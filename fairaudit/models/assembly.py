@@ -81,6 +81,32 @@ def assemble(name: str, arch_kwargs: Mapping[str, Any], tensors: Mapping[str, Te
     return Assembled(network.float().eval(), outputs, len(tensors), replaced[1].assumptions if replaced else ())
 
 
+def load_body(
+    network: nn.Module, name: str, arch_kwargs: Mapping[str, Any], tensors: Mapping[str, Tensor], file: str
+) -> None:
+    """Load everything but the classifier head, which keeps the network's own weights.
+
+    Args:
+        network: built by ``name`` and ``arch_kwargs``, with any number of outputs.
+        name: ``timm/NAME`` or ``torchvision/NAME``.
+        arch_kwargs: constructor arguments.
+        tensors: the state dict; whatever head it has, of any shape or none, is left aside.
+        file: the checkpoint's name, for messages.
+
+    Raises:
+        CheckpointError: a tensor below the head is missing, unexpected or of another shape.
+    """
+    outline = build_outline(name, PROBE_CLASSES, arch_kwargs)
+    layers = head_layers(shapes_of(outline.state_dict()))
+    # A block of linear layers around the head is all head; one that also normalises keeps what it normalises with.
+    head = [*layers, *(place for place in outer_of(layers) if _replaceable(outline.get_submodule(place)))]
+    own = network.state_dict()
+    wanted = {key: tuple(value.shape) for key, value in own.items() if not is_below(key, head)}
+    body = {key: value for key, value in tensors.items() if not is_below(key, head)}
+    _compare(wanted, shapes_of(body), name, file, 0, None)
+    network.load_state_dict({**own, **body}, strict=True)
+
+
 def _class_count(expected: Shapes, shapes: Shapes) -> int | None:
     """The class count on which every tensor of the head agrees; None when one is absent or built differently."""
     counts = set()
