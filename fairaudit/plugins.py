@@ -12,12 +12,16 @@ import ast
 import importlib
 import importlib.util
 import inspect
+import types
+import typing
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
-from fairaudit.errors import FairauditError, UnknownNameError
+from fairaudit.errors import FairauditError, UnknownNameError, UsageError, suggest
 
 KINDS: dict[str, tuple[str, str, str]] = {
     # kind: (package below fairaudit, entry function, the word for one of them)
@@ -26,6 +30,8 @@ KINDS: dict[str, tuple[str, str, str]] = {
     "reports": ("reports", "render", "report format"),
     "methods": ("methods", "run", "method"),
 }
+_TRUE = ("true", "yes", "on", "1")
+_FALSE = ("false", "no", "off", "0")
 _NOT_PLUGINS = {"__init__", "base"}
 
 
@@ -99,6 +105,37 @@ def options(kind: str, name: str) -> dict[str, inspect.Parameter]:
     return {key: p for key, p in parameters.items() if p.kind is inspect.Parameter.KEYWORD_ONLY}
 
 
+def check_options(kind: str, name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Match options against a plug-in's signature and convert text to the annotated types.
+
+    Args:
+        kind: a key of ``KINDS``.
+        name: the plug-in's canonical name.
+        given: as the user gave them; dashes and underscores are the same.
+
+    Raises:
+        UsageError: an option that the plug-in does not have, or a value that cannot be understood.
+    """
+    known = options(kind, name)
+    checked: dict[str, Any] = {}
+    for written, value in given.items():
+        key = written.replace("-", "_")
+        if key not in known:
+            has = f"it has: {', '.join(known)}" if known else "it has none"
+            near = suggest(key, known) if known else ""
+            hint = near if near.startswith("; did you mean") else ""
+            raise UsageError(f"{name} has no option {written!r}; {has}{hint}")
+        annotation = known[key].annotation
+        if value is None or annotation is inspect.Parameter.empty:
+            checked[key] = value
+            continue
+        try:
+            checked[key] = _convert(value, annotation)
+        except (ValueError, TypeError) as error:
+            raise UsageError(f"the option {written!r} of {name} cannot be {value!r}: {error}") from error
+    return checked
+
+
 def canonical(kind: str, name: str) -> str:
     """The one spelling of a plug-in's name.
 
@@ -113,6 +150,40 @@ def canonical(kind: str, name: str) -> str:
     if wanted not in names(kind):
         raise UnknownNameError(KINDS[kind][2], name, names(kind))
     return wanted
+
+
+def _convert(value: Any, annotation: Any) -> Any:
+    origin = typing.get_origin(annotation)
+    if origin in (typing.Union, types.UnionType):
+        inner = [a for a in typing.get_args(annotation) if a is not types.NoneType]
+        return _convert(value, inner[0]) if len(inner) == 1 else value
+    if origin is typing.Literal:
+        choices = typing.get_args(annotation)
+        if value not in choices:
+            raise ValueError(f"choose from {', '.join(map(str, choices))}")
+        return value
+    if origin is tuple:
+        element = typing.get_args(annotation)[0]
+        parts: Iterable[Any] = value.split(",") if isinstance(value, str) else value
+        # a crossed grouping may come as a pair: it is one element, written with a comma
+        joined = (",".join(map(str, part)) if isinstance(part, (tuple, list)) else part for part in parts)
+        return tuple(_convert(part.strip() if isinstance(part, str) else part, element) for part in joined)
+    if annotation is bool:
+        return _as_bool(value)
+    if annotation in (int, float, str, Path):
+        if isinstance(value, bool):
+            raise ValueError(f"expected {annotation.__name__}")
+        return value if isinstance(value, annotation) else annotation(value)
+    return value
+
+
+def _as_bool(value: Any) -> bool:
+    text = str(value).strip().casefold()
+    if text in _TRUE:
+        return True
+    if text in _FALSE:
+        return False
+    raise ValueError("expected true or false")
 
 
 @cache

@@ -8,6 +8,7 @@ from fairaudit.config.audit import Aggregate, AuditSettings, MissingLevels
 from fairaudit.config.base import Confidence, Settings
 from fairaudit.config.evaluate import EvaluateConfig
 from fairaudit.config.files import read_toml, read_values, validated
+from fairaudit.config.mitigate import Arm, MitigateConfig, TestSettings
 from fairaudit.config.model import (
     InferenceSettings,
     Interpolation,
@@ -23,6 +24,7 @@ from fairaudit.config.training import Augment, Balance, Schedule, Select, Traini
 
 __all__ = [
     "Aggregate",
+    "Arm",
     "AuditSettings",
     "Augment",
     "Balance",
@@ -33,6 +35,7 @@ __all__ = [
     "Interpolation",
     "MergeBy",
     "MissingLevels",
+    "MitigateConfig",
     "ModelSettings",
     "OnInconclusive",
     "Policy",
@@ -45,6 +48,7 @@ __all__ = [
     "Select",
     "Settings",
     "Severity",
+    "TestSettings",
     "TrainingSettings",
     "read_toml",
     "read_values",

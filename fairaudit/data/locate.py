@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import tomllib
-import types
-import typing
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from fairaudit import plugins
 from fairaudit.data.manifest import Card, Manifest
-from fairaudit.errors import ConfigError, DataError, UsageError, suggest
-
-_TRUE = ("true", "yes", "on", "1")
-_FALSE = ("false", "no", "off", "0")
+from fairaudit.errors import ConfigError, DataError
 
 
 def load_dataset(name: str, root: Path | None, split: str | None = None, **options: Any) -> Manifest:
@@ -36,7 +30,7 @@ def load_dataset(name: str, root: Path | None, split: str | None = None, **optio
     """
     name = plugins.canonical("datasets", name)
     module = plugins.load("datasets", name)
-    given = {key: value for key, value in check_options(name, options).items() if value is not None}
+    given = {key: value for key, value in plugins.check_options("datasets", name, options).items() if value is not None}
     card: Card = module.CARD
     if root is not None or getattr(module, "NEEDS_ROOT", True):
         root = find_root(name, root, card)
@@ -117,70 +111,6 @@ def find_root(name: str, root: Path | None, card: Card, environ: Mapping[str, st
         f"{name} was not found: give its folder with --root, or put it in {put}, or name it in {config} "
         f"under [data]; to get it, {card.obtain}"
     )
-
-
-def check_options(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Match options against a source's signature and convert text to the annotated types.
-
-    Args:
-        name: the dataset's canonical name.
-        options: as the user gave them; dashes and underscores are the same.
-
-    Raises:
-        UsageError: an option that the source does not have, or a value that cannot be understood.
-    """
-    known = plugins.options("datasets", name)
-    checked: dict[str, Any] = {}
-    for written, value in options.items():
-        key = written.replace("-", "_")
-        if key not in known:
-            has = f"it has: {', '.join(known)}" if known else "it has none"
-            near = suggest(key, known) if known else ""
-            hint = near if near.startswith("; did you mean") else ""
-            raise UsageError(f"{name} has no option {written!r}; {has}{hint}")
-        annotation = known[key].annotation
-        if value is None or annotation is inspect.Parameter.empty:
-            checked[key] = value
-            continue
-        try:
-            checked[key] = _convert(value, annotation)
-        except (ValueError, TypeError) as error:
-            raise UsageError(f"the option {written!r} of {name} cannot be {value!r}: {error}") from error
-    return checked
-
-
-def _convert(value: Any, annotation: Any) -> Any:
-    origin = typing.get_origin(annotation)
-    if origin in (typing.Union, types.UnionType):
-        inner = [a for a in typing.get_args(annotation) if a is not types.NoneType]
-        return _convert(value, inner[0]) if len(inner) == 1 else value
-    if origin is typing.Literal:
-        choices = typing.get_args(annotation)
-        if value not in choices:
-            raise ValueError(f"choose from {', '.join(map(str, choices))}")
-        return value
-    if origin is tuple:
-        element = typing.get_args(annotation)[0]
-        parts: Iterable[Any] = value.split(",") if isinstance(value, str) else value
-        # a crossed grouping may come as a pair: it is one element, written with a comma
-        joined = (",".join(map(str, part)) if isinstance(part, (tuple, list)) else part for part in parts)
-        return tuple(_convert(part.strip() if isinstance(part, str) else part, element) for part in joined)
-    if annotation is bool:
-        return _as_bool(value)
-    if annotation in (int, float, str, Path):
-        if isinstance(value, bool):
-            raise ValueError(f"expected {annotation.__name__}")
-        return value if isinstance(value, annotation) else annotation(value)
-    return value
-
-
-def _as_bool(value: Any) -> bool:
-    text = str(value).strip().casefold()
-    if text in _TRUE:
-        return True
-    if text in _FALSE:
-        return False
-    raise ValueError("expected true or false")
 
 
 def _configured(config: Path, names: list[str]) -> Path | None:

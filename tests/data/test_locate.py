@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from fairaudit import plugins
-from fairaudit.data.locate import check_options, find_root, load_dataset
+from fairaudit.data.locate import find_root, load_dataset
 from fairaudit.data.manifest import Card
 from fairaudit.errors import ConfigError, DataError, UnknownNameError, UsageError
 
@@ -130,13 +130,15 @@ def test_conversion_by_annotation(monkeypatch: pytest.MonkeyPatch) -> None:
     parameters = inspect.signature(load, eval_str=True).parameters
     known = {key: p for key, p in parameters.items() if p.kind is inspect.Parameter.KEYWORD_ONLY}
     monkeypatch.setattr(plugins, "options", lambda *_: known)
-    checked = check_options("x", {"size": "12", "share": "0.25", "file": "a.csv", "by": "race, gender", "mode": "b"})
+    checked = plugins.check_options(
+        "datasets", "x", {"size": "12", "share": "0.25", "file": "a.csv", "by": "race, gender", "mode": "b"}
+    )
     assert checked == {"size": 12, "share": 0.25, "file": Path("a.csv"), "by": ("race", "gender"), "mode": "b"}
-    assert check_options("x", {"by": ["race", ("race", "gender")]}) == {"by": ("race", "race,gender")}
-    assert check_options("x", {"by": ["race,gender"]}) == {"by": ("race,gender",)}
+    assert plugins.check_options("datasets", "x", {"by": ["race", ("race", "gender")]}) == {"by": ("race", "race,gender")}
+    assert plugins.check_options("datasets", "x", {"by": ["race,gender"]}) == {"by": ("race,gender",)}
     for wrong in ({"size": "many"}, {"size": True}, {"mode": "c"}, {"by": 3}):
         with pytest.raises(UsageError, match="cannot be"):
-            check_options("x", wrong)
+            plugins.check_options("datasets", "x", wrong)
 
 
 def test_a_copy_without_the_cards_split_is_used_whole_with_a_note(tmp_path: Path) -> None:
