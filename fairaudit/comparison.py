@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from numbers import Integral, Real
 from typing import Any
 
-from fairaudit.results import SIGNIFICANT_DIGITS, Estimate, Group
+from fairaudit.results import Estimate, Group
+from fairaudit.results.plain import plain
 
 SCHEMA_VERSION = 1
 
@@ -39,15 +39,16 @@ class Change:
 
     Attributes:
         metric: ``accuracy``, ``true_positive_rate[Female]``.
-        kind: gap, spread or worst_group; None for a group's own value.
+        kind: mean (each group counting once), gap, spread or worst_group; None for a group's own value.
         group: the group; None for all images, and for kinds over groups.
         before: the number before (over seeds: the mean, without an interval).
         after: the number after.
         change: after − before; support is the smaller one of both sides.
         p: of the test against no change; nan where there is none.
         p_adjusted: after Holm over the groups of this metric and Bonferroni over the models compared.
-        p_exact: McNemar's exact p where ``p`` is its mid-p; nan elsewhere.
-        test: which test: ``mcnemar``, ``permutation``, ``mover``, ``paired t``; None where there is none.
+        p_exact: the exact p where ``p`` is the mid-p of McNemar's or the sign-flip test; nan elsewhere.
+        test: which test: ``mcnemar``, ``person sign-flip``, ``permutation``, ``mover``, ``paired t``; None where there is
+            none.
         gained: images that only the second model gets counted; None where the test does not rest on them.
         lost: images that only the first model gets counted.
         sd: standard deviation over seeds, before and after; None without seeds.
@@ -122,10 +123,10 @@ class ComparisonResult:
 
 
 def comparison_json(result: ComparisonResult) -> str:
-    """The text of ``comparison.json``: numbers to ten significant digits; null is undefined or infinite, see the reason."""
+    """The text of ``comparison.json``: numbers to ten significant digits; null is undefined, see the reason."""
     record = {
         "schema_version": result.schema_version,
-        "settings": _plain(result.settings),
+        "settings": plain(result.settings),
         "comparisons": [
             {
                 "before": pair.before,
@@ -149,40 +150,82 @@ def _change(change: Change) -> dict[str, Any]:
     return {
         "metric": change.metric,
         "kind": change.kind,
-        "group": _plain(change.group),
+        "group": plain(change.group),
         "trend": change.trend.value,
         "before": _estimate(change.before),
         "after": _estimate(change.after),
         "change": _estimate(change.change),
         "test": change.test,
-        "p": _plain(change.p),
-        "p_adjusted": _plain(change.p_adjusted),
-        "p_exact": _plain(change.p_exact),
+        "p": plain(change.p),
+        "p_adjusted": plain(change.p_adjusted),
+        "p_exact": plain(change.p_exact),
         "gained": change.gained,
         "lost": change.lost,
-        "sd": _plain(change.sd),
+        "sd": plain(change.sd),
     }
 
 
 def _estimate(estimate: Estimate) -> dict[str, Any]:
     return {
-        "value": _plain(estimate.value),
-        "ci_low": _plain(estimate.ci_low),
-        "ci_high": _plain(estimate.ci_high),
+        "value": plain(estimate.value),
+        "ci_low": plain(estimate.ci_low),
+        "ci_high": plain(estimate.ci_high),
         "support": int(estimate.support),
         "reason": estimate.reason,
     }
 
 
-def _plain(value: Any) -> Any:
-    if value is None or isinstance(value, str | bool):
-        return value
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, Integral):
-        return int(value)
-    if isinstance(value, Real):
-        return float(f"{float(value):.{SIGNIFICANT_DIGITS}g}") + 0.0 if math.isfinite(value) else None
-    if isinstance(value, Iterable):
-        return [_plain(item) for item in value]
-    return str(value)
+def comparison_from_record(record: Mapping[str, Any]) -> ComparisonResult:
+    """The comparison that a record describes.
+
+    Args:
+        record: laid out as ``comparison_json`` does; a file is validated before it comes here.
+    """
+    return ComparisonResult(
+        dict(record["settings"]),
+        tuple(
+            PairComparison(
+                pair["before"],
+                pair["after"],
+                Design(pair["design"]),
+                (pair["n"][0], pair["n"][1]),
+                GroupingChange((), tuple(_read_change(change) for change in pair["overall"])),
+                tuple(
+                    GroupingChange(tuple(one["by"]), tuple(_read_change(change) for change in one["changes"]))
+                    for one in pair["groupings"]
+                ),
+                tuple(pair["notes"]),
+            )
+            for pair in record["comparisons"]
+        ),
+        record["schema_version"],
+    )
+
+
+def _read_change(record: Mapping[str, Any]) -> Change:
+    sd = record["sd"]
+    return Change(
+        record["metric"],
+        record["kind"],
+        record["group"],
+        _read_estimate(record["before"]),
+        _read_estimate(record["after"]),
+        _read_estimate(record["change"]),
+        _number(record["p"]),
+        _number(record["p_adjusted"]),
+        _number(record["p_exact"]),
+        record["test"],
+        record["gained"],
+        record["lost"],
+        None if sd is None else (_number(sd[0]), _number(sd[1])),
+        Trend(record["trend"]),
+    )
+
+
+def _read_estimate(record: Mapping[str, Any]) -> Estimate:
+    value, low, high = (_number(record[key]) for key in ("value", "ci_low", "ci_high"))
+    return Estimate(value, low, high, record["support"], record["reason"])
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else float(value)

@@ -136,6 +136,8 @@ def read_cells(path: Path) -> Cells:
     if path.suffix.lower() in PARQUET_SUFFIXES or data.startswith(_PARQUET_MAGIC):
         table = _parquet(data, str(path))
         return _filled(Cells(str(path), table, dict(table.schema.metadata or {})))
+    if path.suffix.lower() == ".json":
+        raise PredictionsError(f"{path} is no table of predictions; name a CSV or Parquet file, or a run folder")
     return _filled(Cells(str(path), _csv(data, str(path)), {}))
 
 

@@ -24,7 +24,7 @@ class TableColumns:
     """Which columns of a table mean what.
 
     Attributes:
-        y_true: the labels; of several targets of each image their names, ``race,gender``.
+        y_true: the labels; of several targets of each image their names, ``race,gender`` or ``Smiling+Young``.
         y_pred: the predicted classes, as many.
         y_score: scores in [0, 1]: columns whose names say which class they score (``p_female``), one column, which scores
             the positive class of two, or ``CLASS=column`` for every class (of two classes, one is enough).
@@ -63,8 +63,9 @@ def read_foreign(cells: Cells, columns: TableColumns, declared: Mapping[str, tup
     Raises:
         PredictionsError: a column is missing, or holds what it must not; the sentence names it.
     """
-    if "," in columns.y_true and columns.y_true not in cells.columns:
-        return _several(cells, columns, declared)
+    for sign in ("+", ","):
+        if sign in columns.y_true and columns.y_true not in cells.columns:
+            return _several(cells, columns, declared, sign)
     target = columns.target or columns.y_true
     task, used = _task(cells, columns, declared)
     rows, row_column = _rows(cells, columns.id)
@@ -95,27 +96,24 @@ def read_foreign(cells: Cells, columns: TableColumns, declared: Mapping[str, tup
     return Predictions(rows, {target: task}, attributes, numeric, identity)
 
 
-def _several(cells: Cells, columns: TableColumns, declared: Mapping[str, tuple[str, ...]]) -> Predictions:
+def _several(cells: Cells, columns: TableColumns, declared: Mapping[str, tuple[str, ...]], sign: str) -> Predictions:
     """Several targets of the same images, each called as its labels are."""
-    true, predicted = ([name.strip() for name in names.split(",")] for names in (columns.y_true, columns.y_pred))
+    true, predicted = ([name.strip() for name in names.split(sign)] for names in (columns.y_true, columns.y_pred))
     if len(true) != len(predicted) or len(set(true)) < len(true):
         raise PredictionsError(
             f"--y-true {columns.y_true} and --y-pred {columns.y_pred} do not go together: name as many columns of "
             "predictions as of labels, each label once"
         )
-    if columns.y_score or columns.classes:
+    if columns.y_score or (columns.classes and sign == ","):  # labels side by side have the same classes, no and yes
         raise PredictionsError(
             f"--y-score and --classes are of one target, and --y-true {columns.y_true} names {len(true)}; leave them out"
         )
     by = tuple(name for name in columns.by if name not in true)
-    each = [
-        read_foreign(cells, replace(columns, y_true=t, y_pred=p, target=None, by=by), declared)
-        for t, p in zip(true, predicted, strict=True)
-    ]
-    first, used = each[0], {*true, *predicted}
+    each = [replace(columns, y_true=t, y_pred=p, target=None, by=by) for t, p in zip(true, predicted, strict=True)]
+    first, used = read_foreign(cells, each[0], declared), {*true, *predicted}
     kept = {name: column for name, column in first.attributes.items() if name not in used or name in by}
     numeric = {name: numbers for name, numbers in first.numeric.items() if name not in used or name in columns.extra}
-    tasks = {name: part.tasks[name] for name, part in zip(true, each, strict=True)}
+    tasks = {name: _task(cells, one, declared)[0] for name, one in zip(true, each, strict=True)}
     return Predictions(first.rows, tasks, kept, numeric, first.identity)
 
 

@@ -42,6 +42,10 @@ class OverallRecord(_Record):
 
     n: Count
     metrics: dict[str, EstimateRecord]
+    counts: list[list[Count]] | None = Field(
+        default=None, description="as of a group, where every grouping leaves images out; audits merge by adding"
+    )
+    together: TogetherRecord | None = Field(default=None, description="likewise, of several labels")
 
 
 class GroupResultRecord(_Record):
@@ -50,6 +54,9 @@ class GroupResultRecord(_Record):
     group: dict[str, str]
     n: Count
     metrics: dict[str, EstimateRecord]
+    shrunk: dict[str, float] | None = Field(
+        default=None, description="shares drawn towards that of all groups (empirical Bayes), where asked for"
+    )
 
 
 class ReliabilityRecord(_Record):
@@ -88,27 +95,83 @@ class ClustersRecord(_Record):
     """How many images are worth an independent one, where people are on several."""
 
     people: list[Count]
-    design_effects: dict[str, list[list[DesignEffect]]] = Field(description="rate → [group][class]; null where undefined")
+    design_effects: dict[str, list[list[DesignEffect]]] = Field(
+        description="rate → [group][class], of several labels those of the first, of the second …; null where undefined"
+    )
+
+
+Effective = Annotated[float | None, Field(ge=0.0)]
+Alike = Annotated[float | None, Field(ge=1.0)]
+
+
+class TogetherRecord(_Record):
+    """What several labels of each image say together, beyond the counts of each label; a number per group."""
+
+    images: list[Count] = Field(description="images with a known label of any kind")
+    complete: list[Count] = Field(description="images whose labels are all known; audits merge by adding")
+    exact: list[Count] = Field(description="of these, images with every label right; audits merge by adding")
+    means: dict[str, list[float | None]] = Field(description="mean over images; null without images")
+    sizes: dict[str, list[Effective]] = Field(description="metric → how many independent decisions would say as much")
+    alike: dict[str, list[Alike]] = Field(description="mean over labels → its variance over that of independent labels")
+
+
+class RangeRecord(_Record):
+    """How far one disparity could move if group labels are wrong."""
+
+    metric: str
+    kind: Literal["gap", "difference"]
+    group: GroupRecord
+    value: float
+    corrected: float | None = Field(description="if errors do not depend on what the model did; null where none is left")
+    low: float
+    high: float
+
+
+class LabelNoiseRecord(_Record):
+    """What wrong group labels could do; no interval and no verdict includes it."""
+
+    errors: dict[str, float | dict[str, dict[str, float]]] = Field(
+        description="attribute → share of wrong labels, or true level → recorded level → share"
+    )
+    ranges: list[RangeRecord]
 
 
 class GroupingRecord(_Record):
     """One grouping: its groups in declared order, and every metric × kind between them."""
 
     by: Annotated[list[str], Field(min_length=1, description="the crossed attributes, in command order")]
+    given: dict[str, str] | None = Field(default=None, description="column → level, where only its images are compared")
     privileged: GroupRecord
     privileged_is: Literal["named", "largest"]
+    named: dict[str, str] | None = Field(
+        default=None, description="levels of the privileged group that were named, where the largest of these was taken"
+    )
     missing: Count = Field(description="images left out because an attribute is not known for them")
-    counts: list[list[list[Count]]] = Field(description="[group][true class][predicted class]; audits merge by adding")
+    counts: list[list[list[Count]]] = Field(
+        description="[group][true class][predicted class], or, where settings.multilabel is set, [group][label][true "
+        "negatives, false positives, false negatives, true positives]; audits merge by adding"
+    )
     groups: list[GroupResultRecord]
     disparities: list[DisparityRecord]
     scores: ScoresRecord | None = Field(default=None, description="where a positive class, or one of two, has scores")
     clusters: ClustersRecord | None = Field(default=None, description="where people are known and on several images")
+    together: TogetherRecord | None = Field(default=None, description="where several labels of each image were audited")
+    label_noise: LabelNoiseRecord | None = Field(default=None, description="where wrong labels of groups were asked about")
+
+
+class ConditionalRecord(_Record):
+    """Disparities within the levels of other columns, averaged over the levels."""
+
+    by: Annotated[list[str], Field(min_length=1)]
+    given: Annotated[list[str], Field(min_length=1, description="the columns whose levels are held fixed")]
+    disparities: list[DisparityRecord]
 
 
 class OutcomeRecord(_Record):
     """One contrast of a rule."""
 
     metric: str
+    given: dict[str, str] | None = Field(default=None, description="column → level, where only its images were judged")
     group: GroupRecord
     value: float | None
     ci_low: float | None
@@ -134,6 +197,7 @@ class AuditRecord(_Record):
     settings: dict[str, JsonValue]
     overall: OverallRecord
     groupings: list[GroupingRecord]
+    conditional: list[ConditionalRecord] = Field(default=[], description="means over levels, one per grouping and --given")
     rules: list[RuleRecord]
     verdict: Literal["pass", "fail", "inconclusive", "none"]
     notes: list[str]

@@ -191,6 +191,7 @@ def _from_names(cells: Cells) -> Predictions:
             y_true=targets[0],
             y_pred=f"{targets[0]}_pred",
             classes=tasks[targets[0]].classes,
+            id="row" if "row" in cells.columns else None,
             identity="identity" if "identity" in cells.columns else None,
         ),
         {},

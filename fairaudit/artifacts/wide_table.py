@@ -15,6 +15,7 @@ from fairaudit.artifacts.cells import PARQUET_SUFFIXES
 from fairaudit.artifacts.folder import write_whole
 from fairaudit.errors import UsageError
 from fairaudit.predictions import FloatArray, IntArray
+from fairaudit.results.spreadsheet import guarded
 
 
 def check_wide_table(path: Path, option: str) -> None:
@@ -28,7 +29,7 @@ def check_wide_table(path: Path, option: str) -> None:
 
 
 def write_wide_table(path: Path, columns: Mapping[str, Sequence[str] | FloatArray | IntArray]) -> None:
-    """Write a table, whole or not at all.
+    """Write a table, whole or not at all; in a CSV, no text is one that a spreadsheet would take for a formula.
 
     Args:
         path: see ``check_wide_table``.
@@ -37,14 +38,14 @@ def write_wide_table(path: Path, columns: Mapping[str, Sequence[str] | FloatArra
     Raises:
         OutputError: it could not be written.
     """
-    arrays = []
+    arrays, as_csv = [], path.suffix.lower() == ".csv"
     for values in columns.values():
         if not isinstance(values, np.ndarray):
-            arrays.append(text_array(list(values)))
+            arrays.append(text_array([guarded(text) for text in values] if as_csv else list(values)))
         else:
             arrays.append(pa.array(values) if values.dtype.kind == "i" else number_array(values.astype(np.float64)))
     table, sink = pa.Table.from_arrays(arrays, names=list(columns)), pa.BufferOutputStream()
-    if path.suffix.lower() == ".csv":
+    if as_csv:
         pa_csv.write_csv(table, sink)
     else:
         pq.write_table(table, sink, compression="zstd")

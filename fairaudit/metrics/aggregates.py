@@ -68,7 +68,14 @@ def proportion_variance(x: FloatArray, n: FloatArray) -> FloatArray:
         return np.asarray(np.where(n > 0, p * (1 - p) / n, np.nan))
 
 
-def over_classes(rate: Rate, c: Cells, how: str, effect: FloatArray | float = 1.0, pooled: FloatArray | float = 1.0) -> Law:
+def over_classes(
+    rate: Rate,
+    c: Cells,
+    how: str,
+    effect: FloatArray | float = 1.0,
+    pooled: FloatArray | float = 1.0,
+    shared: FloatArray | None = None,
+) -> Law:
     """The law of a rate's aggregate over the last axis, the classes.
 
     Args:
@@ -77,18 +84,20 @@ def over_classes(rate: Rate, c: Cells, how: str, effect: FloatArray | float = 1.
         how: one of ``AGGREGATES``; what is none of the others is the mean.
         effect: how many images are worth an independent one, (g, k), see ``rate_law``.
         pooled: the same for accuracy, (g,), which pooled rates are functions of.
+        shared: (g,) variance of a mean over that of independent classes, where it is known; None takes ``rate.shared``.
     """
+    times = float(rate.shared) if shared is None else shared
     if how == MICRO:
         return _pooled(rate, c, pooled)
     every = rate_law(rate, c, effect)
     if how == WORST:
         return _worst(every, rate.direction)
     if how == WEIGHTED:
-        return _weighted(every, c.tp + c.fn, rate.shared)
+        return _weighted(every, c.tp + c.fn, times)
     k = every.value.shape[-1]
 
     def limits(z: float) -> tuple[FloatArray, FloatArray]:
-        return mover_mean(every.value, *every.limits(z), rate.shared)
+        return mover_mean(every.value, *every.limits(z), times)
 
     # Exact limits for the group alone as well: Wilson's are too short for many small classes.
     return Law(
@@ -96,17 +105,18 @@ def over_classes(rate: Rate, c: Cells, how: str, effect: FloatArray | float = 1.
         every.support.min(-1),
         limits,
         limits,
-        rate.shared * every.variance.sum(-1) / k**2,
+        times * every.variance.sum(-1) / k**2,
         every.support.argmin(-1),
     )
 
 
-def _weighted(every: Law, labelled: FloatArray, shared: int) -> Law:
+def _weighted(every: Law, labelled: FloatArray, shared: FloatArray | float) -> Law:
     """Classes without labelled images weigh nothing, whether or not their rate is defined (scikit-learn's ``weighted``)."""
     counted = labelled > 0
     total = labelled.sum(-1)
     weight = labelled / np.maximum(total, 1)[..., None]
-    value = np.where(total > 0, np.where(counted, weight * every.value, 0.0).sum(-1), np.nan)
+    # Divided at the end: shares of images need not sum to 1 exactly, and nothing is better than faultless.
+    value = np.where(total > 0, np.where(counted, labelled * every.value, 0.0).sum(-1) / np.maximum(total, 1), np.nan)
 
     def limits(z: float) -> tuple[FloatArray, FloatArray]:
         low, high = every.limits(z)

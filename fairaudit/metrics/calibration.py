@@ -25,7 +25,9 @@ def log_losses(y_true: IntArray, y_score: FloatArray) -> FloatArray:
     return np.asarray(-np.log(np.clip(y_score[np.arange(len(y_true)), y_true] / total, TINIEST, 1.0)))
 
 
-def mean_law(losses: FloatArray, ids: IntArray, groups: int, worst: float, most: float) -> Law:
+def mean_law(
+    losses: FloatArray, ids: IntArray, groups: int, worst: float, most: float, effect: FloatArray | float = 1.0
+) -> Law:
     """The mean loss of every group.
 
     Args:
@@ -34,6 +36,7 @@ def mean_law(losses: FloatArray, ids: IntArray, groups: int, worst: float, most:
         groups: how many groups.
         worst: a loss that a faultless group might still show.
         most: the largest possible mean.
+        effect: (g,) how many images are worth an independent one (``score_clusters``), for limits and variance.
     """
     keep = ids != MISSING
     x, g = losses[keep], ids[keep]
@@ -42,15 +45,17 @@ def mean_law(losses: FloatArray, ids: IntArray, groups: int, worst: float, most:
     mean = np.divide(np.bincount(g, x, groups), n, out=np.full(groups, np.nan), where=known)
     largest = np.full(groups, worst)
     np.maximum.at(largest, g, x)
-    centre = (np.where(known, mean * n, 0.0) + largest) / (n + 1)
-    second = (np.bincount(g, (x - centre[g]) ** 2, groups) + (largest - centre) ** 2) / np.maximum(n, 1)
-    third = (np.bincount(g, (x - centre[g]) ** 3, groups) + (largest - centre) ** 3) / np.maximum(n, 1)
-    variance = np.where(known, second / np.maximum(n, 1), np.nan)
+    # the worst loss is added once, and where images are worth less, as often as that makes an independent one
+    centre = (np.where(known, mean * n, 0.0) + effect * largest) / (n + effect)
+    second = (np.bincount(g, (x - centre[g]) ** 2, groups) + effect * (largest - centre) ** 2) / np.maximum(n, 1)
+    third = (np.bincount(g, (x - centre[g]) ** 3, groups) + effect * (largest - centre) ** 3) / np.maximum(n, 1)
+    fewer = np.maximum(n / effect, 1)
+    variance = np.where(known, second / fewer, np.nan)
     with np.errstate(divide="ignore", invalid="ignore"):
-        skew = np.where(second > 0, np.maximum(third, 0.0) / (6 * second * np.maximum(n, 1)), 0.0)
+        skew = np.where(second > 0, np.maximum(third, 0.0) / (6 * second * fewer), 0.0)
 
     def limits(z: float) -> tuple[FloatArray, FloatArray]:
-        half = stdtrit(np.maximum(n, 1), float(ndtr(z))) * np.sqrt(variance)
+        half = stdtrit(fewer, float(ndtr(z))) * np.sqrt(variance)
         return np.maximum(mean - half, 0.0), np.minimum(mean + half + (1 + 2 * z**2) * skew, most)
 
     return Law(mean, n, limits, limits, variance)
@@ -72,7 +77,13 @@ def equal_mass(score: FloatArray, ids: IntArray, groups: int, bins: int = BINS) 
 
 
 def error_law(
-    score: FloatArray, positive: BoolArray, ids: IntArray, groups: int, bin_of: IntArray, bins: int = BINS
+    score: FloatArray,
+    positive: BoolArray,
+    ids: IntArray,
+    groups: int,
+    bin_of: IntArray,
+    bins: int = BINS,
+    effect: FloatArray | float = 1.0,
 ) -> Law:
     """Expected calibration error of every group, Σ share of bin × |mean score − share of positives|.
 
@@ -83,6 +94,7 @@ def error_law(
         groups: how many groups.
         bin_of: (n,) bin of each score.
         bins: how many bins.
+        effect: (g,) how many images are worth an independent one (``score_clusters``), for the noise.
     """
     keep = ids != MISSING
     cell = ids[keep] * bins + bin_of[keep]
@@ -90,7 +102,7 @@ def error_law(
     n = np.bincount(ids[keep], minlength=groups).astype(np.float64)
     shape = (groups, bins)
     off = np.bincount(cell, d, groups * bins).reshape(shape)
-    noise = np.bincount(cell, d**2, groups * bins).reshape(shape)
+    noise = np.bincount(cell, d**2, groups * bins).reshape(shape) * np.reshape(effect, (-1, 1))
     known, n1 = n > 0, np.maximum(n, 1)
     value = np.where(known, np.abs(off).sum(-1) / n1, np.nan)
     sd = np.sqrt(noise)
@@ -101,7 +113,7 @@ def error_law(
     full = np.bincount(cell, minlength=groups * bins).reshape(shape) >= 10
     most = (np.where(full, np.sqrt(2 / np.pi), 1.0) * sd).sum(-1) / n1
     # One pseudo image in which score and label are as far apart as can be keeps a width where no error was seen.
-    variance = np.where(known, (noise.sum(-1) + 1) / n1**2, np.nan)
+    variance = np.where(known, (noise.sum(-1) + effect) / n1**2, np.nan)
 
     def limits(z: float) -> tuple[FloatArray, FloatArray]:
         half = z * np.sqrt(variance)

@@ -208,13 +208,12 @@ def by_person(
     return PersonCounts(cluster % n_groups, cluster // n_groups, counts, n_groups)
 
 
-def people_note(identity: IntArray, clustered: bool, from_rows: bool) -> str | None:
+def people_note(identity: IntArray, clustered: bool) -> str | None:
     """What a reader must know of intervals where people are on several images; None where nobody is.
 
     Args:
         identity: (n,) who is on each audited picture, or ``MISSING``.
         clustered: whether intervals take it into account.
-        from_rows: whether there are metrics that counts do not tell, such as those of scores.
     """
     known = identity[identity != MISSING]
     people = len(np.unique(known))
@@ -225,8 +224,7 @@ def people_note(identity: IntArray, clustered: bool, from_rows: bool) -> str | N
             f"{len(known):,} images show {people:,} people: intervals treat images as independent, and are too narrow "
             "where images of one person are right or wrong together"
         )
-    others = "entropies, and of metrics that need scores or single images," if from_rows else "entropies"
     return (
-        f"{len(known):,} images show {people:,} people: intervals of rates and their disparities take into account that "
-        f"images of one person are right or wrong together; those of {others} treat images as independent"
+        f"{len(known):,} images show {people:,} people: intervals of metrics and their disparities take into account that "
+        "images of one person are right or wrong together; those of entropies treat images as independent"
     )

@@ -48,8 +48,8 @@ class Cells:
         fp: (…, k) not of the class but called so.
         fn: (…, k) of the class but not called so.
         tn: (…, k) neither.
-        right: (…) all rows called by their own class.
-        n: (…) all rows.
+        right: (…) all rows called by their own class; of several labels (…, l), each label's own.
+        n: (…) all rows; likewise.
     """
 
     tp: FloatArray
@@ -62,7 +62,8 @@ class Cells:
     def of_class(self, index: int) -> Cells:
         """The cells of one class, without the axis of classes."""
         one = (..., index)
-        return Cells(self.tp[one], self.fp[one], self.fn[one], self.tn[one], self.right, self.n)
+        right, n = (self.right, self.n) if self.right.ndim < self.tp.ndim else (self.right[one], self.n[one])
+        return Cells(self.tp[one], self.fp[one], self.fn[one], self.tn[one], right, n)
 
 
 def cells(counts: Counts) -> Cells:
@@ -77,3 +78,16 @@ def cells(counts: Counts) -> Cells:
     fn = matrix.sum(-1) - tp
     fp = matrix.sum(-2) - tp
     return Cells(tp, fp, fn, n[..., None] - tp - fp - fn, tp.sum(-1), n)
+
+
+def label_cells(counts: Counts) -> Cells:
+    """Cells of several labels of each image: every label's own ones, also what else is of all classes.
+
+    Args:
+        counts: (…, l, 4) true negatives, false positives, false negatives and true positives of each label.
+
+    Returns:
+        (…, l) throughout.
+    """
+    tn, fp, fn, tp = np.moveaxis(np.asarray(counts, dtype=np.float64), -1, 0)
+    return Cells(tp, fp, fn, tn, tp + tn, tn + fp + fn + tp)

@@ -268,11 +268,12 @@ class Comparison:
 def named_metrics(table: Table, name: str) -> list[int | str | None]:
     """Classes for which a named disparity is listed in an audit of this table."""
     named = NAMED[name]
-    if not RATES[named.rates[0]].per_class:
+    if not RATES[named.rates[0]].per_class and not table.several:
         return [None]
     if table.positive is not None:
         return [table.positive]
-    return [*table.listed_classes, *([MACRO] if named.macro and table.per_class else [])]
+    mean = named.macro and table.per_class and table.has_mean(named.rates[0])
+    return [*table.listed_classes, *([MACRO] if mean else [])]
 
 
 def named_key(table: Table, name: str, of: int | str | None) -> str:

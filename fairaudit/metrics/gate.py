@@ -2,7 +2,8 @@
 
 A contrast passes only if its whole interval is inside the limit and fails only if it is wholly outside; ``numbers`` says
 why the two ends are corrected differently. A group that cannot be judged keeps the rule from passing. What is inconclusive
-says how many more images would decide it.
+says how many more images would decide it. A rule on levels of other columns must hold in each of them: the side that proves
+a failure holds for all contrasts of all levels at once.
 """
 
 from __future__ import annotations
@@ -40,14 +41,17 @@ def judge_all(
     for one in requirements:
         if isinstance(one, Presence):
             judged.append(judge_presence(one, groupings))
-        elif not one.worse_by:
-            judged.append(judge(one, find_grouping(one, groupings)))
-        elif baseline is None:
+            continue
+        if one.worse_by and baseline is None:
             raise UsageError(
                 f"the rule {one.text!r} compares with a baseline: judge it with fairaudit gate AUDIT --baseline audit.json"
             )
+        before = baseline if one.worse_by else None
+        if one.given:
+            then = None if before is None else find_levels(one, before)
+            judged.append(judge_levels(one, find_levels(one, groupings), then))
         else:
-            judged.append(judge(one, find_grouping(one, groupings), find_grouping(one, baseline)))
+            judged.append(judge(one, find_grouping(one, groupings), None if before is None else find_grouping(one, before)))
     return tuple(judged)
 
 
@@ -57,12 +61,28 @@ def find_grouping(rule: Rule, groupings: Iterable[Grouping]) -> Grouping:
     Raises:
         UnknownNameError: it was not audited.
     """
-    known = list(groupings)
-    wanted = sorted(name.casefold() for name in rule.by)
+    known = [grouping for grouping in groupings if grouping.given is None]
     for grouping in known:
-        if sorted(name.casefold() for name in grouping.by) == wanted:
+        if _folded(grouping.by) == _folded(rule.by):
             return grouping
     raise UnknownNameError(f"grouping in the rule {rule.text!r}:", ",".join(rule.by), [",".join(g.by) for g in known])
+
+
+def find_levels(rule: Rule, groupings: Iterable[Grouping]) -> list[Grouping]:
+    """The grouping that a rule is about, within every level of the columns that it names after ``given``.
+
+    Raises:
+        UsageError: it was not audited so.
+    """
+    wanted = _folded(rule.by), _folded(rule.given)
+    found = [g for g in groupings if g.given is not None and (_folded(g.by), _folded(g.given)) == wanted]
+    if not found:
+        by, given = ",".join(rule.by), ",".join(rule.given)
+        raise UsageError(
+            f"the rule {rule.text!r} is about {by} within levels of {given}, which was not audited; audit the predictions "
+            f"with --by {by} --given {given}"
+        )
+    return found
 
 
 def judge(rule: Rule, grouping: Grouping, baseline: Grouping | None = None) -> RuleResult:
@@ -77,20 +97,61 @@ def judge(rule: Rule, grouping: Grouping, baseline: Grouping | None = None) -> R
         UsageError: the rule's class does not fit its metric.
         UnknownNameError: no such class.
     """
+    return _result(rule, _outcomes(rule, grouping, baseline))
+
+
+def judge_levels(rule: Rule, levels: Sequence[Grouping], baseline: Sequence[Grouping] | None = None) -> RuleResult:
+    """Judge one rule in every level of other columns; it passes only if it does in all of them.
+
+    Args:
+        rule: the rule.
+        levels: its grouping within each level, see ``find_levels``.
+        baseline: the same of the audit that it is compared with, for ``worse_by``.
+
+    Raises:
+        UsageError: the rule's class does not fit its metric.
+        UnknownNameError: no such class.
+    """
+    floored = [_with_floor(one, rule.min_support) for one in levels if one.table.n.any()]
+    together = sum(any(n.unjudged is None for n in numbers_of(rule, one)) for one in floored)
+    outcomes: list[RuleOutcome] = []
+    for one in levels:
+        if not one.table.n.any():
+            outcomes.append(replace(_absent(rule.metric, None, "absent: no images of this level"), given=one.given))
+            continue
+        before = None if baseline is None else next((b for b in baseline if _same_level(b, one)), None)
+        if baseline is not None and before is None:
+            why = "the baseline does not have this level"
+            outcomes.append(replace(_absent(rule.metric, None, why), given=one.given))
+        else:
+            outcomes += _outcomes(rule, one, before, max(1, together))
+    return _result(rule, outcomes)
+
+
+def _outcomes(rule: Rule, grouping: Grouping, baseline: Grouping | None, levels: int = 1) -> list[RuleOutcome]:
     grouping = _with_floor(grouping, rule.min_support)
-    numbers = numbers_of(rule, grouping)
+    numbers = numbers_of(rule, grouping, levels)
     if baseline is not None:
-        before = {(n.key, _name(baseline, n.group)): n for n in numbers_of(rule, _with_floor(baseline, rule.min_support))}
+        then = numbers_of(rule, _with_floor(baseline, rule.min_support), levels)
+        before = {(n.key, _name(baseline, n.group)): n for n in then}
         sign = -1.0 if _falls(rule, numbers) else 1.0
         numbers = [_worse(n, before.get((n.key, _name(grouping, n.group))), sign) for n in numbers]
-    outcomes = tuple(_outcome(rule, grouping, n) for n in numbers)
-    return RuleResult(rule.text, overall_verdict(o.verdict for o in outcomes), outcomes, rule.severity, rule.decide_on)
+    return [_outcome(rule, grouping, n) for n in numbers]
+
+
+def _result(rule: Rule, outcomes: Sequence[RuleOutcome]) -> RuleResult:
+    verdict = overall_verdict(o.verdict for o in outcomes)
+    return RuleResult(rule.text, verdict, tuple(outcomes), rule.severity, rule.decide_on)
+
+
+def _same_level(one: Grouping, other: Grouping) -> bool:
+    return one.given is not None and other.given is not None and dict(one.given) == dict(other.given)
 
 
 def judge_presence(requirement: Presence, groupings: Iterable[Grouping]) -> RuleResult:
     """Judge whether an attribute was audited, and whether expected levels have images; what is absent is inconclusive."""
     attribute = requirement.by[0].casefold()
-    about = [(g, name) for g in groupings for name in g.by if name.casefold() == attribute]
+    about = [(g, name) for g in groupings if g.given is None for name in g.by if name.casefold() == attribute]
     outcomes = []
     if not about:
         outcomes.append(_absent("images", None, f"{requirement.by[0]} was not audited"))
@@ -148,6 +209,10 @@ def _name(grouping: Grouping, group: int | None) -> str | None:
     return None if group is None else repr(sorted(grouping.groups[group].items()))
 
 
+def _folded(names: Iterable[str]) -> list[str]:
+    return sorted(name.casefold() for name in names)
+
+
 def _falls(rule: Rule, numbers: Sequence[Number]) -> bool:
     """Whether the number gets smaller as it gets worse: only the worst group's value of a metric that is better high."""
     measures = [s.measure for n in numbers for s in n.samples]
@@ -177,7 +242,7 @@ def _outcome(rule: Rule, grouping: Grouping, number: Number) -> RuleOutcome:
     group = None if number.group is None else grouping.groups[number.group]
 
     def outcome(verdict: Verdict, reason: str | None) -> RuleOutcome:
-        return RuleOutcome(number.key, group, number.value, number.low, number.high, verdict, reason)
+        return RuleOutcome(number.key, group, number.value, number.low, number.high, verdict, reason, grouping.given)
 
     if number.unjudged is not None:
         return outcome(Verdict.INCONCLUSIVE, number.unjudged)

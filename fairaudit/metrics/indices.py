@@ -79,7 +79,7 @@ class Index:
 
 def classes_of(index: Index, table: Table) -> list[int | None]:
     """Classes for which an index is listed: the positive one, or each; None where it is of all classes."""
-    if not index.per_class:
+    if not index.per_class and not table.several:
         return [None] if table.per_class else []
     return [*table.listed_classes]
 
@@ -222,7 +222,8 @@ def _entropy(measure: Callable[[FloatArray], FloatArray], biased: bool) -> Find:
         table, comparison, draws = case.table, case.comparison, case.draws
         counts = inequality.benefits(cells(table.counts).of_class(case.of))
         small = (table.n < comparison.min_support) | (table.n == 0) if biased else table.n == 0
-        support = int(table.n[~small].min(initial=0)) if biased else int(table.n.sum())
+        used = table.n[~small]
+        support = int(used.min() if biased and len(used) else used.sum())
         if (~small).sum() < (2 if biased else 1):
             why = "only one group" if (~small).any() else "no group"
             return [Contrast(None, _nothing(f"undefined: {why} has enough support", support))]
@@ -272,7 +273,7 @@ INDICES: Mapping[str, Index] = {
         _entropy(lambda x: inequality.generalised_entropy(x, 1.0), biased=False), most=math.inf,
     ),
     "coefficient_of_variation": Index(
-        "SD of b ÷ mean b = √(2 GE); AIF360's is √2 times it", "Speicher et al. (2018)",
+        "SD of b ÷ mean b = √(2 GE)", "AIF360, Speicher et al. (2018)",
         _entropy(inequality.coefficient_of_variation, biased=False), most=math.inf,
     ),
     "between_group_generalized_entropy_index": Index(
@@ -299,6 +300,8 @@ def index_contrasts(
         draws: how the count bootstrap is drawn.
         family: how many contrasts with the privileged group hold together (default: all of them).
     """
+    if of is not None:
+        table, of = table.seen_from(of)
     return INDICES[name].find(_Case(table, -1 if of is None else of, comparison, draws, family))
 
 

@@ -60,7 +60,7 @@ def between_groups(counts: FloatArray, alpha: float = 2.0) -> FloatArray:
 
 
 def coefficient_of_variation(counts: FloatArray) -> FloatArray:
-    """Standard deviation of benefits ÷ their mean, √(2 GE(2)); AIF360 prints 2 √GE(2), which is √2 times that."""
+    """Standard deviation of benefits ÷ their mean, √(2 GE(2))."""
     return np.asarray(np.sqrt(2 * generalised_entropy(counts, 2.0)))
 
 

@@ -123,15 +123,17 @@ def f_score_variance(tp: FloatArray, fn: FloatArray, fp: FloatArray, beta: float
         return np.where(m > 0, total / m, np.nan)
 
 
-def mover_mean(p: FloatArray, low: FloatArray, high: FloatArray, shared: int = 1) -> tuple[FloatArray, FloatArray]:
+def mover_mean(
+    p: FloatArray, low: FloatArray, high: FloatArray, shared: FloatArray | float = 1.0
+) -> tuple[FloatArray, FloatArray]:
     """Limits of the mean over the last axis of values that are independent, or share images to a known degree.
 
     Args:
         p: (…, k) values.
         low: (…, k) their lower limits.
         high: (…, k) their upper limits.
-        shared: how many of the values one image can move at the most. By Cauchy and Schwarz the variance of their sum is
-            at most that many times the sum of their variances.
+        shared: (…) variance of their sum over the sum of their variances: how many of the values one image can move at
+            the most (by Cauchy and Schwarz), or what is known of it.
     """
     k, mean = p.shape[-1], p.mean(-1)
     below = np.sqrt(shared * ((p - low) ** 2).sum(-1)) / k

@@ -11,10 +11,11 @@ from itertools import product
 
 import numpy as np
 
-from fairaudit.metrics.aggregates import Law, proportion_variance
 from fairaudit.metrics.counts import Counts
-from fairaudit.metrics.intervals import clopper_pearson, wilson
+from fairaudit.metrics.influence import share_pull
 from fairaudit.metrics.measure import Measure, Metric, Table, measured
+from fairaudit.metrics.score_clusters import pull_effect, repeated
+from fairaudit.metrics.score_measures import share_law
 from fairaudit.metrics.scored import SCORED
 from fairaudit.predictions import MISSING, FloatArray, IntArray, Task
 
@@ -36,33 +37,32 @@ def joint_classes(tasks: Sequence[Task]) -> tuple[str, ...]:
     return tuple(" ".join(names) for names in product(*(task.classes for task in tasks)))
 
 
-def joint_measures(tasks: Sequence[Task], ids: IntArray, table: Table) -> dict[Metric, Measure]:
+def joint_measures(
+    tasks: Sequence[Task], ids: IntArray, table: Table, identity: IntArray | None = None
+) -> dict[Metric, Measure]:
     """Shares of images with some and with no target right, in every group.
 
     Args:
         tasks: the tasks that were joined.
         ids: (n,) group of each row or ``MISSING``.
         table: counts of the same groups.
+        identity: (n,) who is on each image or ``MISSING``; None takes every image for another person's.
     """
     keep = ids != MISSING
     for task in tasks:
         keep = keep & (task.y_true != MISSING)
     right = np.stack([task.y_true == task.y_pred for task in tasks])[:, keep].sum(0)
-    groups = len(table.n)
+    groups, who = len(table.n), None if identity is None else identity[keep]
     found = {}
     for name, rows in (("some_right", (right > 0) & (right < len(tasks))), ("none_right", right == 0)):
-        x = np.bincount(ids[keep], rows, groups).astype(np.float64)
         scored = SCORED[name]
         metric = Metric(name)
-        law = _share(x, table.n.astype(np.float64))
+        effect: FloatArray | float = 1.0
+        if who is not None and repeated(who):
+            effect = pull_effect(share_pull(rows, ids[keep], groups), ids[keep], who, groups)
+        law = share_law(rows, ids[keep], groups, effect)
         found[metric] = measured(table.key(metric), scored.direction, law, ["images"] * groups, table.n)
     return found
-
-
-def _share(x: FloatArray, n: FloatArray) -> Law:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        value = x / n
-    return Law(value, n, lambda z: clopper_pearson(x, n, z), lambda z: wilson(x, n, z), proportion_variance(x, n))
 
 
 def normalised_confusion(counts: Counts) -> FloatArray:

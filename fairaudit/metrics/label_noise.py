@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fairaudit.errors import UsageError
-from fairaudit.predictions import FloatArray, IntArray
+from fairaudit.predictions import BoolArray, FloatArray, IntArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,9 +35,14 @@ class Moved:
     low: FloatArray
     high: FloatArray
 
-    def gap(self) -> tuple[float, float, float, float]:
-        """Observed, corrected, lowest and highest max − min over the groups where it is defined."""
+    def gap(self, among: BoolArray | None = None) -> tuple[float, float, float, float]:
+        """Observed, corrected, lowest and highest max − min over the groups where it is defined.
+
+        Args:
+            among: (g,) groups to look at, at least two that are defined; None is all of them.
+        """
         keep = ~np.isnan(self.observed)
+        keep &= True if among is None else among
         low, high = self.low[keep], self.high[keep]
         apart = ~np.eye(int(keep.sum()), dtype=np.bool_)
         return (
@@ -86,9 +91,21 @@ def label_noise(successes: IntArray, support: IntArray, error: FloatArray | floa
     """
     x, n = np.asarray(successes, dtype=np.float64), np.asarray(support, dtype=np.float64)
     matrix = symmetric(len(n), float(error)) if np.ndim(error) == 0 else np.asarray(error, dtype=np.float64)
-    _check(matrix, len(n))
+    check_errors(matrix, len(n))
+    return moved(x, n, matrix, unmix(np.stack([x, n], axis=1), matrix))
+
+
+def moved(x: FloatArray, n: FloatArray, matrix: FloatArray, unmixed: FloatArray) -> Moved:
+    """How far a rate could move, where its counts have been un-mixed already.
+
+    Args:
+        x: (g,) numerators.
+        n: (g,) denominators.
+        matrix: (g, g) share of a true group (row) that carries a label (column).
+        unmixed: (g, 2) both by true group, see ``unmix``.
+    """
+    true_x, true_n = unmixed.T
     with np.errstate(divide="ignore", invalid="ignore"):
-        true_n, true_x = unmix(n, matrix), unmix(x, matrix)
         corrected = np.where(true_n > 0, np.clip(true_x / true_n, 0.0, 1.0), np.nan)
         flow = np.maximum(true_n, 0.0)[:, None] * matrix  # [true group, label]
         np.fill_diagonal(flow, 0.0)
@@ -110,10 +127,17 @@ def _highest(x: FloatArray, n: FloatArray, flow: FloatArray) -> FloatArray:
     """(g,) rates where only failures were labelled in wrongly and only successes were labelled away."""
     failures_out = np.minimum(flow.sum(0), n - x)
     successes_in = np.minimum(flow, x[None, :]).sum(1)
-    return np.asarray((x + successes_in) / (n - failures_out + successes_in))
+    top, bottom = x + successes_in, n - failures_out + successes_in
+    # Where every image may have been labelled in wrongly, nothing is known of those that belong there.
+    return np.where(n > 0, np.where(bottom > 0, top / bottom, 1.0), np.nan)
 
 
-def _check(error: FloatArray, groups: int) -> None:
+def check_errors(error: FloatArray, groups: int) -> None:
+    """Refuse what is no error matrix of so many groups, or cannot be undone.
+
+    Raises:
+        UsageError: one sentence says why.
+    """
     if error.shape != (groups, groups):
         raise UsageError(
             f"the error matrix is {' × '.join(map(str, error.shape))}; {groups} groups need one row and column each"

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 
@@ -67,13 +67,16 @@ class Measure:
     most: float = 1.0
 
 
-class _Described(Protocol):
+class Described(Protocol):
     """What every kind of metric says of itself."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """As it stands in rules and records."""
+
     @property
-    def per_class(self) -> bool: ...
+    def per_class(self) -> bool:
+        """Whether it is of one class against the rest."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,6 +102,9 @@ class Table:
     rows: Mapping[Metric, Measure] = field(default_factory=dict)
     per_class: bool = True
     effects: DesignEffects | None = None
+
+    several: ClassVar[bool] = False
+    """Whether the classes are labels side by side: what is otherwise of all classes is then of each label."""
 
     @cached_property
     def n(self) -> IntArray:
@@ -158,14 +164,9 @@ class Table:
             UsageError: a class is given to a metric of all classes, an aggregate to one whose mean says nothing, or the
                 metric needs scores that this table was not made from.
         """
-        rate_name = name.strip().casefold().replace("-", "_")
-        rate_name = ALIASES.get(rate_name, rate_name)
+        rate_name, kind = described(name)
         if rate_name == BALANCED_ACCURACY and of is None:
             return [Metric("true_positive_rate", BALANCED_ACCURACY)]
-        kind = rate_named(rate_name) or STATISTICS.get(rate_name) or scored_named(rate_name)
-        if kind is None and rate_name != BALANCED_ACCURACY:
-            raise UnknownNameError("metric", name, [*RATES, BALANCED_ACCURACY, *STATISTICS, *SCORED])
-        rate_name = kind.name if kind is not None else rate_name
         found = [Metric(rate_name, c) for c in self.classes_of(kind, rate_name, of)]
         rows = scored_named(rate_name)
         if rows is not None and (absent := [m for m in found if m not in self.rows]):
@@ -174,7 +175,7 @@ class Table:
             )
         return found
 
-    def classes_of(self, kind: _Described | None, name: str, of: str | None) -> Sequence[int | str | None]:
+    def classes_of(self, kind: Described | None, name: str, of: str | None) -> Sequence[int | str | None]:
         """Which classes a metric of this name is about, see ``resolve``."""
         if kind is None or not kind.per_class:
             if of is not None:
@@ -203,8 +204,25 @@ class Table:
         elif not rate.macro:
             raise UsageError(f"the mean of {name} over classes is always 1/{len(self.classes)}; name a class")
 
+    def has_mean(self, rate: str) -> bool:  # noqa: ARG002 - of classes it always has; of labels it may not be known
+        """Whether a rate's mean over classes is known."""
+        return True
+
+    def seen_from(self, of: int) -> tuple[Table, int]:
+        """The table and class that an index of one class is computed from."""
+        return self, of
+
     def measure(self, metric: Metric) -> Measure:
-        """One metric in every group."""
+        """One metric in every group; asked for again it is the same, with the limits that were computed already."""
+        if metric not in self._measured:
+            self._measured[metric] = self._measure(metric)
+        return self._measured[metric]
+
+    @cached_property
+    def _measured(self) -> dict[Metric, Measure]:
+        return {}
+
+    def _measure(self, metric: Metric) -> Measure:
         if metric in self.rows:
             return self.rows[metric]
         e = self.effects
@@ -255,6 +273,23 @@ def measured(
         key, direction, law.value, law.support.astype(np.int64), reason,
         cache(law.limits), cache(law.interval), law.variance, least, most,
     )  # fmt: skip
+
+
+def described(name: str) -> tuple[str, Described | None]:
+    """The canonical name of a metric, and what it says of itself; None of balanced accuracy, which is a mean of rates.
+
+    Args:
+        name: a name or alias, dashes and case ignored.
+
+    Raises:
+        UnknownNameError: no such metric.
+    """
+    plain = name.strip().casefold().replace("-", "_")
+    plain = ALIASES.get(plain, plain)
+    kind = rate_named(plain) or STATISTICS.get(plain) or scored_named(plain)
+    if kind is None and plain != BALANCED_ACCURACY:
+        raise UnknownNameError("metric", name, [*RATES, BALANCED_ACCURACY, *STATISTICS, *SCORED])
+    return (plain if kind is None else kind.name), kind
 
 
 def undefined(n: int, of: str) -> str:

@@ -31,6 +31,7 @@ class Grouping:
         table: counts of every group.
         comparison: privileged group, confidence, smallest support.
         draws: how the count bootstrap is drawn, for indices that have no closed form.
+        given: column → level, where only the images of that level are counted; None where all are.
     """
 
     by: tuple[str, ...]
@@ -38,6 +39,7 @@ class Grouping:
     table: Table
     comparison: Comparison
     draws: Draws = field(default_factory=Draws)
+    given: Group | None = None
 
 
 @dataclass(frozen=True)
@@ -69,11 +71,17 @@ class Number:
     joint: int = 1
 
 
-def numbers_of(rule: Rule, grouping: Grouping) -> list[Number]:
-    """Every number that the rule is about, worst group first where it is about each."""
+def numbers_of(rule: Rule, grouping: Grouping, levels: int = 1) -> list[Number]:
+    """Every number that the rule is about, worst group first where it is about each.
+
+    Args:
+        rule: the rule.
+        grouping: its grouping, or that within one level of other columns.
+        levels: how many levels are judged together.
+    """
     table, comparison = grouping.table, grouping.comparison
     if rule.metric in INDICES:
-        return _of_index(rule, grouping)
+        return _of_index(rule, grouping, levels)
     if rule.named:
         rates = NAMED[rule.metric].rates
         how = "" if rule.of is None or rule.of in table.classes else rule.of.strip().casefold()
@@ -84,29 +92,30 @@ def numbers_of(rule: Rule, grouping: Grouping) -> list[Number]:
     else:
         families = [[m] for m in table.resolve(rule.metric, rule.of)]
         keys = [table.key(metrics[0]) for metrics in families]
+    judged = len(families) * levels
     numbers: list[Number] = []
     for key, metrics in zip(keys, families, strict=True):
         samples = tuple(_sample(table, m) for m in metrics)
         if rule.kind in ("gap", "spread", *ALSO_LISTED) or (rule.kind == "worst_group" and rule.worse_by):
-            numbers += _over_groups(rule, key, grouping, samples, len(families))
+            numbers += _over_groups(rule, key, grouping, samples, judged)
         elif rule.kind == "worst_group":
-            numbers += _each_group(key, grouping, samples[0], len(families))
+            numbers += _each_group(key, grouping, samples[0], judged)
         else:
-            numbers += _each_contrast(rule, key, grouping, samples[0], len(families))
+            numbers += _each_contrast(rule, key, grouping, samples[0], judged)
     if not numbers:
         why = "no group has images" if comparison.privileged is None else "there is only one group to compare"
         numbers = [unjudged(keys[0], None, why)]
     return numbers
 
 
-def _of_index(rule: Rule, grouping: Grouping) -> list[Number]:
+def _of_index(rule: Rule, grouping: Grouping, levels: int) -> list[Number]:
     table, index = grouping.table, INDICES[rule.metric]
     classes = classes_ruled(rule.metric, rule.of, table)
     numbers: list[Number] = []
     for of in classes:
         key = index_key(rule.metric, table, of)
         find = _index_contrasts if index.against else _index_over_groups
-        numbers += find(rule, key, grouping, of, len(classes))
+        numbers += find(rule, key, grouping, of, len(classes) * levels)
     if not numbers:
         why = "no group has images" if grouping.comparison.privileged is None else "there is only one group to compare"
         numbers = [unjudged(index_key(rule.metric, table, classes[0]), None, why)]

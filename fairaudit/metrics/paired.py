@@ -13,15 +13,45 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import betainc
 
-from fairaudit.metrics.counts import cells
+from fairaudit.metrics.change_limits import bonett_price
+from fairaudit.metrics.counts import Cells, cells
 from fairaudit.metrics.measure import Metric
-from fairaudit.metrics.rates import RATES, Rate, rate_values
+from fairaudit.metrics.rates import MICRO, WEIGHTED, WORST, Direction, Rate, rate_named, rate_values
+from fairaudit.metrics.statistics import STATISTICS, one_vs_rest, statistic_values
 from fairaudit.predictions import MISSING, BoolArray, FloatArray, IntArray
 
 CHUNK = 4_000_000
 """Numbers per batch of replicates: bounds the memory, whatever the number of classes and groups."""
 
 Sides = tuple[IntArray, IntArray]
+"""(…, g, k, k) counts before and after."""
+
+
+@dataclass(frozen=True, eq=False)
+class Differing:
+    """The images that only one of two models has counted, in every group, and what they show.
+
+    Attributes:
+        gained: (g,) counted after but not before.
+        lost: (g,) counted before but not after.
+        n: (g,) images in the denominator.
+        p: (g,) two-sided p of no change.
+        p_exact: (g,) of the same test, where it is never too small.
+        test: which one.
+        effect: (g,) how many images are worth an independent one, for the limits.
+    """
+
+    gained: IntArray
+    lost: IntArray
+    n: IntArray
+    p: FloatArray
+    p_exact: FloatArray
+    test: str = "mcnemar"
+    effect: FloatArray | float = 1.0
+
+    def limits(self, z: float) -> tuple[FloatArray, FloatArray]:
+        """(g,) limits of the change at a quantile."""
+        return bonett_price(self.gained / self.effect, self.lost / self.effect, self.n / self.effect, z)
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +125,24 @@ class PairedCounts:
             (g,) counted after but not before, (g,) before but not after, (g,) images in the denominator; None where the
             metric is no proportion of images that are the same under both models (precision, F-scores, means).
         """
-        counted = _indicator(RATES[metric.rate], metric.of)
+        marked = self.marked(metric)
+        if marked is None:
+            return None
+        up, down, inside = marked
+        return self._per_group(up), self._per_group(down), self._per_group(inside)
+
+    def differing(self, metric: Metric) -> Differing | None:
+        """What the images that only one model has counted show: McNemar's test; None as for ``discordant``."""
+        found = self.discordant(metric)
+        if found is None:
+            return None
+        exact, p = mcnemar(found[0], found[1])
+        return Differing(*found, p, exact)
+
+    def marked(self, metric: Metric) -> tuple[BoolArray, BoolArray, BoolArray] | None:
+        """(c,) cells that a proportion counts after but not before, before but not after, and has in its denominator."""
+        rate = rate_named(metric.rate)
+        counted = None if rate is None else _indicator(rate, metric.of)
         if counted is None:
             return None
         if metric.of is None:
@@ -106,11 +153,7 @@ class PairedCounts:
             truth = (self.true == metric.of).astype(int)
             inside = within[truth]
             before, after = (hit[truth, (side == metric.of).astype(int)] for side in (self.before, self.after))
-        return (
-            self._per_group(inside & after & ~before),
-            self._per_group(inside & before & ~after),
-            self._per_group(inside),
-        )
+        return inside & after & ~before, inside & before & ~after, inside
 
     def _per_group(self, chosen: BoolArray) -> IntArray:
         return np.bincount(self.group[chosen], self.n[chosen], self.n_groups).astype(np.int64)
@@ -206,15 +249,35 @@ def values(counts: IntArray, metrics: list[Metric]) -> list[FloatArray]:
     known: dict[str, FloatArray] = {}
     found = []
     for metric in metrics:
+        if metric.rate in STATISTICS:
+            matrices = one_vs_rest(split.of_class(metric.of)) if isinstance(metric.of, int) else np.asarray(counts, float)
+            found.append(statistic_values(STATISTICS[metric.rate], matrices))
+            continue
+        rate = rate_named(metric.rate)
+        assert rate is not None  # metrics come from a table's catalogue
         if metric.rate not in known:
-            known[metric.rate] = rate_values(RATES[metric.rate], split)
+            known[metric.rate] = rate_values(rate, split)
         value = known[metric.rate]
         if isinstance(metric.of, int):
             value = value[..., metric.of]
         elif metric.of is not None:
-            value = value.mean(-1)
+            value = _over_classes(rate, metric.of, value, split)
         found.append(value)
     return found
+
+
+def _over_classes(rate: Rate, how: str, value: FloatArray, split: Cells) -> FloatArray:
+    """(…) of classes as one number, see ``aggregates.over_classes``."""
+    if how == MICRO:
+        tp, fp, fn, tn = (part.sum(-1) for part in (split.tp, split.fp, split.fn, split.tn))
+        return rate_values(rate, Cells(tp, fp, fn, tn, split.right, split.n))
+    if how == WEIGHTED:
+        labelled = split.tp + split.fn
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.asarray(np.where(labelled > 0, labelled * value, 0.0).sum(-1) / labelled.sum(-1))
+    if how == WORST:
+        return np.asarray(value.min(-1) if rate.direction is Direction.HIGHER else value.max(-1))
+    return np.asarray(value.mean(-1))
 
 
 def _indicator(rate: Rate, of: int | str | None) -> tuple[BoolArray, BoolArray] | None:

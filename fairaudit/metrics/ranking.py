@@ -1,8 +1,11 @@
 """Ranking: how well scores put one class above the rest, whatever the threshold.
 
 The area under the ROC curve has the wider of two closed-form intervals: DeLong's variance on the logit scale, which
-follows unequal spreads of scores, and Newcombe's method 5 (2006), which stays honest at an area of 1. Average precision has
-the wider of Boyd, Eng and Page's logit interval (2013) and the exact limits of as many positives, honest at 1 as well.
+follows unequal spreads of scores, and Newcombe's method 5 (2006), which stays honest at an area of 1. DeLong's variance is
+itself uncertain where images are few: its quantile is Student's with Satterthwaite's degrees of freedom. (With the normal
+one, areas of 5 positives, whose scores spread three times as far as those of 100 negatives, were covered in 90 %; so, in
+92.6 %.) Average precision has the wider of Boyd, Eng and Page's logit interval (2013) and the exact limits of as many
+positives, honest at 1 as well.
 """
 
 from __future__ import annotations
@@ -10,11 +13,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import expit, logit
+from scipy.special import expit, logit, ndtr, stdtrit
 
 from fairaudit.metrics.aggregates import Law
 from fairaudit.metrics.intervals import clopper_pearson
-from fairaudit.predictions import BoolArray, FloatArray
+from fairaudit.predictions import BoolArray, FloatArray, IntArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,17 +51,23 @@ def ties(score: FloatArray, positive: BoolArray) -> Ties:
 
 def area_and_variance(t: Ties) -> tuple[float, float]:
     """Area under the ROC curve and DeLong's variance; nan where there is no positive or no negative, or only one."""
+    area, of_positives, of_negatives = _delong(t)
+    return area, of_positives + of_negatives
+
+
+def _delong(t: Ties) -> tuple[float, float, float]:
+    """Area under the ROC curve, and the parts that positives and negatives have in DeLong's variance."""
     m, n = float(t.positives.sum()), float(t.negatives.sum())
     if m == 0 or n == 0:
-        return np.nan, np.nan
+        return np.nan, np.nan, np.nan
     below = (np.cumsum(t.negatives) - t.negatives / 2) / n
     above = (m - np.cumsum(t.positives) + t.positives / 2) / m
     area = float((t.positives * below).sum() / m)
     if min(m, n) < 2:
-        return area, np.nan
+        return area, np.nan, np.nan
     of_positives = float((t.positives * (below - area) ** 2).sum() / (m - 1))
     of_negatives = float((t.negatives * (above - area) ** 2).sum() / (n - 1))
-    return area, of_positives / m + of_negatives / n
+    return area, of_positives / m, of_negatives / n
 
 
 def average_precision(t: Ties) -> float:
@@ -100,18 +109,27 @@ def _newcombe_variance(theta: FloatArray, m: FloatArray, n: FloatArray) -> Float
     return np.asarray(np.maximum(room * (1 + half * (1 - theta) / (2 - theta) + half * theta / (1 + theta)), 0.0))
 
 
-def auroc_law(groups: list[Ties]) -> Law:
-    """The area under the ROC curve of every group; its support is the rarer of positives and negatives."""
-    found = np.array([area_and_variance(t) for t in groups]).reshape(-1, 2)
-    area, delong = found[:, 0], found[:, 1]
+def auroc_law(groups: list[Ties], effect: FloatArray | float = 1.0) -> Law:
+    """The area under the ROC curve of every group; its support is the rarer of positives and negatives.
+
+    Args:
+        groups: the images of each group.
+        effect: (g,) how many images are worth an independent one (``score_clusters``), for limits and variance.
+    """
+    area, of_positives, of_negatives = np.array([_delong(t) for t in groups]).reshape(-1, 3).T
+    delong = (of_positives + of_negatives) * effect
     m, n = _totals(groups)
     known = ~np.isnan(area)
-    m1, n1, a1 = np.maximum(m, 1), np.maximum(n, 1), np.where(known, area, 0.5)
+    m1, n1, a1 = np.maximum(m / effect, 1), np.maximum(n / effect, 1), np.where(known, area, 0.5)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        # of independent images: people who are on several bring no more degrees of freedom than there are of them
+        several, others = np.maximum(m / effect - 1, 1), np.maximum(n / effect - 1, 1)
+        freedom = (of_positives + of_negatives) ** 2 / (of_positives**2 / several + of_negatives**2 / others)
 
     def limits(z: float) -> tuple[FloatArray, FloatArray]:
         low, high = newcombe(a1, m1, n1, z)
         with np.errstate(divide="ignore", invalid="ignore"):
-            half = z * np.sqrt(delong) / (a1 * (1 - a1))
+            half = stdtrit(freedom, float(ndtr(z))) * np.sqrt(delong) / (a1 * (1 - a1))
             usable = (delong > 0) & np.isfinite(half)
             low = np.where(usable, np.fmin(low, expit(logit(a1) - half)), low)
             high = np.where(usable, np.fmax(high, expit(logit(a1) + half)), high)
@@ -122,12 +140,17 @@ def auroc_law(groups: list[Ties]) -> Law:
     return Law(area, np.where(known, np.minimum(m, n), 0), limits, limits, np.where(known, variance, np.nan))
 
 
-def average_precision_law(groups: list[Ties]) -> Law:
-    """Average precision of every group; its support is the positives."""
+def average_precision_law(groups: list[Ties], effect: FloatArray | float = 1.0) -> Law:
+    """Average precision of every group; its support is the positives.
+
+    Args:
+        groups: the images of each group.
+        effect: (g,) how many images are worth an independent one (``score_clusters``), for limits and variance.
+    """
     value = np.array([average_precision(t) for t in groups])
     m = _totals(groups)[0]
     known = m > 0
-    p, m1 = np.where(known, value, 0.5), np.maximum(m, 1)
+    p, m1 = np.where(known, value, 0.5), np.maximum(m / effect, 1)
 
     def limits(z: float) -> tuple[FloatArray, FloatArray]:
         low, high = clopper_pearson(p * m1, m1, z)
@@ -141,6 +164,19 @@ def average_precision_law(groups: list[Ties]) -> Law:
 
     smooth = (p * m1 + 2) / (m1 + 4)
     return Law(value, np.where(known, m, 0), limits, limits, np.where(known, smooth * (1 - smooth) / m1, np.nan))
+
+
+def among_top(y_true: IntArray, score: FloatArray, k: int) -> BoolArray:
+    """(n,) whether an image's class is among the k that score highest; of equal scores the later class ranks higher.
+
+    Args:
+        y_true: (n,) class.
+        score: (n, c) score of each class.
+        k: how many.
+    """
+    own = score[np.arange(len(y_true)), y_true][:, None]
+    later = np.arange(score.shape[1])[None] > y_true[:, None]
+    return np.asarray(((score > own) | ((score == own) & later)).sum(-1) < k)
 
 
 def _totals(groups: list[Ties]) -> tuple[FloatArray, FloatArray]:

@@ -2,7 +2,8 @@
 
 A rule's text says all there is to it, so that a record can be judged again. Options follow in parentheses:
 ``accuracy gap by race <= 0.1 (warning, point, min_support 50)``. ``worse_by`` before the operator compares with a baseline:
-``accuracy gap by race worse_by <= 0.02``. Two requirements limit no number: ``expected race: Black | White`` and
+``accuracy gap by race worse_by <= 0.02``. ``given`` after the attributes means within every level of other columns:
+``selection_rate gap by gender given age <= 0.1``. Two requirements limit no number: ``expected race: Black | White`` and
 ``audited race``.
 """
 
@@ -29,7 +30,8 @@ GRAMMAR = "METRIC[CLASS] KIND by A[,B] OP NUMBER, for example 'accuracy gap by r
 
 _RULE = re.compile(
     r"\s*(?P<metric>[A-Za-z][\w.-]*)\s*(?:\[(?P<of>[^\]]+)\])?\s*(?:\s(?P<kind>(?!by\s)[A-Za-z][\w-]*))?"
-    r"\s+by\s+(?P<by>[^<>=]+?)(?P<worse>\s+worse[_-]by)?\s*(?P<operator><=|>=|<|>)\s*(?P<limit>[^\s<>=()]\S*)"
+    r"\s+by\s+(?P<by>[^<>=]+?)(?:\s+given\s+(?P<given>[^<>=]+?))?(?P<worse>\s+worse[_-]by)?"
+    r"\s*(?P<operator><=|>=|<|>)\s*(?P<limit>[^\s<>=()]\S*)"
     r"\s*(?P<options>(?:\([^()]*\)\s*)*)"
 )
 _PRESENCE = re.compile(r"\s*(?P<what>expected|audited)\s+(?P<by>[^:<>=]+?)\s*(?::\s*(?P<levels>.+?)\s*)?", re.IGNORECASE)
@@ -52,6 +54,7 @@ class Rule:
         severity: a warning is shown and never changes the verdict.
         decide_on: the interval, or the point estimate as if it were the truth.
         min_support: overrides the audit's smallest denominator.
+        given: columns within whose levels, crossed, it must hold, as written; empty for all images together.
     """
 
     text: str
@@ -65,6 +68,7 @@ class Rule:
     severity: Severity = "error"
     decide_on: DecideOn = "interval"
     min_support: int | None = None
+    given: tuple[str, ...] = ()
 
     @property
     def named(self) -> bool:
@@ -144,10 +148,13 @@ def parse_rule(text: str) -> Rule:
     by = tuple(part.strip() for part in match["by"].split(","))
     if not all(by) or len(set(by)) != len(by):
         raise UsageError(f"the rule {text!r} must name each attribute once after 'by'")
+    given = tuple(part.strip() for part in match["given"].split(",")) if match["given"] else ()
+    if given and (not all(given) or len({name.casefold() for name in (*by, *given)}) < len(by) + len(given)):
+        raise UsageError(f"the rule {text!r} must name each column once after 'given', and none that stands after 'by'")
     severity, decide_on, min_support = _options(text, match["options"])
     rule = Rule(text.strip(), metric, match["of"], _kind(text, metric, match["kind"]), by,
                 cast(Operator, match["operator"]), limit, match["worse"] is not None,
-                severity, decide_on, min_support)  # fmt: skip
+                severity, decide_on, min_support, given)  # fmt: skip
     _check_limit(rule)
     return rule
 

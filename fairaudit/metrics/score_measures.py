@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from fairaudit.errors import PredictionsError, UsageError
 from fairaudit.metrics import calibration, ranking
 from fairaudit.metrics.aggregates import Law, proportion_variance
+from fairaudit.metrics.influence import row_pulls
 from fairaudit.metrics.intervals import clopper_pearson, mover_mean, wilson
 from fairaudit.metrics.measure import Measure, Metric, Table, measured
 from fairaudit.metrics.rates import MACRO
+from fairaudit.metrics.score_clusters import pull_effect, repeated
 from fairaudit.metrics.scored import SCORED, Scored, top_k
-from fairaudit.predictions import MISSING, FloatArray, IntArray, Task
+from fairaudit.predictions import MISSING, BoolArray, FloatArray, IntArray, Task
 
 
 def check_scores(task: Task, name: str) -> None:
@@ -35,7 +37,9 @@ def check_scores(task: Task, name: str) -> None:
         )
 
 
-def score_measures(task: Task, ids: IntArray, table: Table, top: Sequence[int] = ()) -> dict[Metric, Measure]:
+def score_measures(
+    task: Task, ids: IntArray, table: Table, top: Sequence[int] = (), identity: IntArray | None = None
+) -> dict[Metric, Measure]:
     """Every metric of scores in every group.
 
     Args:
@@ -43,12 +47,18 @@ def score_measures(task: Task, ids: IntArray, table: Table, top: Sequence[int] =
         ids: (n,) group of each row or ``MISSING``.
         table: counts of the same groups.
         top: the k of each top-k accuracy; 3 and 5 where there are more classes than that, if none is given.
+        identity: (n,) who is on each image or ``MISSING``; None takes every image for another person's.
 
     Raises:
         UsageError: top-k is asked for with k no less than the number of classes.
     """
     if task.y_score is None:
         return {}
+    for one in top:
+        if not 0 < one < len(task.classes):
+            k = len(task.classes)
+            raise UsageError(f"top-{one} accuracy of {k} classes says nothing; k must be from 1 to {k - 1}")
+    effects = _effects(task, ids, table, top, identity)
     rows = np.flatnonzero((ids != MISSING) & (task.y_true != MISSING))
     y_true, score, ids = task.y_true[rows], task.y_score[rows], ids[rows]
     groups, k = len(table.n), len(task.classes)
@@ -65,8 +75,8 @@ def score_measures(task: Task, ids: IntArray, table: Table, top: Sequence[int] =
     classes = [*range(k)] if table.positive is None else [table.positive]
     for c in classes:
         tied = [ranking.ties(score[part, c], y_true[part] == c) for part in slices]
-        laws["auroc"].append(ranking.auroc_law(tied))
-        laws["average_precision"].append(ranking.average_precision_law(tied))
+        laws["auroc"].append(ranking.auroc_law(tied, effects(Metric("auroc", c))))
+        laws["average_precision"].append(ranking.average_precision_law(tied, effects(Metric("average_precision", c))))
     for name, of in (("auroc", "positives or negatives"), ("average_precision", "positives")):
         for c, law in zip(classes, laws[name], strict=True):
             add(SCORED[name], c, law, of)
@@ -76,33 +86,58 @@ def score_measures(task: Task, ids: IntArray, table: Table, top: Sequence[int] =
             add(SCORED[name], MACRO, law, [f"{of} of {task.classes[int(i)]}" for i in law.scarce])
     for c in classes:
         s, y = score[:, c], y_true == c
-        add(SCORED["brier"], c, calibration.mean_law((s - y) ** 2, ids, groups, 1.0, 1.0), "images")
-        wide = calibration.equal_width(s)
-        add(SCORED["ece"], c, calibration.error_law(s, y, ids, groups, wide), "images")
-        mass = calibration.equal_mass(s, ids, groups)
-        add(SCORED["ece_equal_mass"], c, calibration.error_law(s, y, ids, groups, mass), "images")
-    losses = calibration.log_losses(y_true, score)
-    add(SCORED["log_loss"], None, calibration.mean_law(losses, ids, groups, math.log(max(k, 2)), math.inf), "images")
+        law = calibration.mean_law((s - y) ** 2, ids, groups, 1.0, 1.0, effects(Metric("brier", c)))
+        add(SCORED["brier"], c, law, "images")
+        binned = (("ece", calibration.equal_width(s)), ("ece_equal_mass", calibration.equal_mass(s, ids, groups)))
+        for name, bins in binned:
+            law = calibration.error_law(s, y, ids, groups, bins, effect=effects(Metric(name, c)))
+            add(SCORED[name], c, law, "images")
+    losses, worst = calibration.log_losses(y_true, score), math.log(max(k, 2))
+    law = calibration.mean_law(losses, ids, groups, worst, math.inf, effects(Metric("log_loss")))
+    add(SCORED["log_loss"], None, law, "images")
     confidence, right = score.max(-1), score.argmax(-1) == y_true
-    law = calibration.error_law(confidence, right, ids, groups, calibration.equal_width(confidence))
+    bins = calibration.equal_width(confidence)
+    law = calibration.error_law(confidence, right, ids, groups, bins, effect=effects(Metric("confidence_ece")))
     add(SCORED["confidence_ece"], None, law, "images")
     for one in top or [x for x in (3, 5) if x < k]:
-        if not 0 < one < k:
-            raise UsageError(f"top-{one} accuracy of {k} classes says nothing; k must be from 1 to {k - 1}")
-        add(top_k(one), None, _top(y_true, score, ids, groups, one), "images")
+        hits = ranking.among_top(y_true, score, one)
+        add(top_k(one), None, share_law(hits, ids, groups, effects(Metric(top_k(one).name))), "images")
     return found
 
 
-def _top(y_true: IntArray, score: FloatArray, ids: IntArray, groups: int, k: int) -> Law:
-    """Of equal scores the later class ranks higher, as scikit-learn has it."""
-    own = score[np.arange(len(y_true)), y_true][:, None]
-    later = np.arange(score.shape[1])[None] > y_true[:, None]
-    ahead = ((score > own) | ((score == own) & later)).sum(-1)
-    x = np.bincount(ids, ahead < k, groups).astype(np.float64)
+def share_law(hits: BoolArray, ids: IntArray, groups: int, effect: FloatArray | float = 1.0) -> Law:
+    """The share of images in every group.
+
+    Args:
+        hits: (n,) whether the image counts.
+        ids: (n,) group.
+        groups: how many groups.
+        effect: (g,) how many images are worth an independent one (``score_clusters``), for limits and variance.
+    """
     n = np.bincount(ids, minlength=groups).astype(np.float64)
+    x = np.bincount(ids, hits, groups).astype(np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
         value = x / n
-    return Law(value, n, lambda z: clopper_pearson(x, n, z), lambda z: wilson(x, n, z), proportion_variance(x, n))
+    few, fewer = x / effect, n / effect
+    return Law(
+        value,
+        n,
+        lambda z: clopper_pearson(few, fewer, z),
+        lambda z: wilson(few, fewer, z),
+        proportion_variance(few, fewer),
+    )
+
+
+def _effects(
+    task: Task, ids: IntArray, table: Table, top: Sequence[int], identity: IntArray | None
+) -> Callable[[Metric], FloatArray | float]:
+    """Metric → (g,) its design effects; 1 where every image is of another person."""
+    if identity is None or not repeated(identity[(ids != MISSING) & (task.y_true != MISSING)]):
+        return lambda _: 1.0
+    ids = np.where(task.y_true == MISSING, MISSING, ids)
+    pulls = row_pulls(task, ids, table, top)
+    known = {metric: pull_effect(pull, ids, identity, len(table.n)) for metric, pull in pulls.items()}
+    return known.__getitem__
 
 
 def _mean(laws: list[Law]) -> Law:

@@ -34,6 +34,7 @@ class Scored:
 
 
 _TWO = "several targets (--target race,gender)"
+SEVERAL_LABELS = "several labels of each image (--target Smiling+Young)"
 _ALL = (
     Scored("auroc", "share of (positive, negative) pairs in which the positive scores higher, ties half",
            Direction.HIGHER, "scikit-learn, roc_auc_score"),
@@ -51,9 +52,26 @@ _ALL = (
            "both/one/none right", per_class=False, needs=_TWO),
     Scored("none_right", "share of images with every target wrong", Direction.LOWER,
            "both/one/none right", per_class=False, needs=_TWO),
+    Scored("subset_accuracy", "share of images with every label right, of those whose labels are all known",
+           Direction.HIGHER, "scikit-learn, accuracy_score", per_class=False, needs=SEVERAL_LABELS),
+    Scored("hamming_accuracy", "share of label decisions that are right, over all labels; 1 − Hamming loss",
+           Direction.HIGHER, "scikit-learn, hamming_loss", per_class=False, needs=SEVERAL_LABELS),
 )  # fmt: skip
 
-SCORED: Mapping[str, Scored] = {s.name: s for s in _ALL}
+
+def mean_f_beta(beta: float) -> Scored:
+    """The example-based F-score: each image's own, averaged."""
+    w = beta**2
+    text = (
+        f"mean over images of {1 + w:g} P R / ({w:g} P + R), P = 1 if nothing is called, R = 1 if nothing is labelled, "
+        "0 if both are 0"
+    ).replace("(1 P", "(P")
+    source = "Inclusive Images challenge; scikit-learn, fbeta_score(average='samples', zero_division=1)"
+    return Scored(f"mean_f{beta:g}", text, Direction.HIGHER, source, per_class=False, needs=SEVERAL_LABELS)
+
+
+SCORED: Mapping[str, Scored] = {s.name: s for s in (*_ALL, mean_f_beta(2.0))}
+_MEAN_F = re.compile(r"mean_f(\d{1,3}(?:\.\d{1,3})?)")
 _TOP = re.compile(r"top_?([1-9]\d{0,3})_accuracy")
 
 
@@ -64,6 +82,9 @@ def top_k(k: int) -> Scored:
 
 
 def scored_named(name: str) -> Scored | None:
-    """The metric of that name: one of ``SCORED`` or ``top_3_accuracy`` of any k; None for others."""
+    """The metric of that name: one of ``SCORED``, ``top_3_accuracy`` of any k, ``mean_f0.5`` of any β; None for others."""
+    match = _MEAN_F.fullmatch(name)
+    if match is not None:
+        return mean_f_beta(float(match[1])) if float(match[1]) > 0 else None
     match = _TOP.fullmatch(name)
     return top_k(int(match[1])) if match else SCORED.get(name)

@@ -3,60 +3,68 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 from scipy.special import stdtr, stdtrit
 
 from fairaudit.comparison import Change
-from fairaudit.metrics.change import Question, group_statistic, trend
-from fairaudit.metrics.disparity import OVER_GROUPS
-from fairaudit.metrics.paired import holm, values
+from fairaudit.metrics.compared import FOLLOWED, Question, group_statistic, trend
+from fairaudit.metrics.measure import Measure, Table
+from fairaudit.metrics.paired import holm
 from fairaudit.metrics.rates import Direction
+from fairaudit.metrics.scored import scored_named
 from fairaudit.predictions import FloatArray, IntArray
 from fairaudit.results import Estimate, Group
 
 
-def seed_changes(before: IntArray, after: IntArray, asked: Question) -> Iterator[Change]:
+def seed_changes(before: Sequence[Table], after: Sequence[Table], asked: Question) -> Iterator[Change]:
     """Changes of every metric over seeds: mean, standard deviation, paired t-test.
 
     Args:
-        before: (s, g, k, k) counts of each run of the first model.
-        after: (s, g, k, k) counts of the second model's runs, in the same order.
+        before: every group of each run of the first model.
+        after: those of the second model's runs, in the same order.
         asked: what is asked.
 
     Yields:
-        Changes of groups, then of kinds over groups, metric by metric.
+        Changes of groups, then of kinds over groups, metric by metric; of the metrics that every run has.
     """
-    empty = asked.table(np.minimum(before.sum((0, 1), keepdims=True)[0], 0))
-    metrics = asked.metrics()
-    for metric, first, second in zip(metrics, values(before, metrics), values(after, metrics), strict=True):
-        measure = empty.measure(metric)
-        support = [np.stack([asked.table(run).measure(metric).support for run in side]).min(0) for side in (before, after)]
-        smallest = np.minimum(*support)
-        raw = np.array([t_test(first[:, i], second[:, i])[0] for i in range(len(asked.groups))])
-        adjusted = holm(raw, asked.families)
-        own = [
-            _change(measure.key, None, group, first[:, i], second[:, i], int(smallest[i]), asked)
-            for i, group in enumerate(asked.groups)
-        ]
-        for one, p in zip(own, adjusted, strict=True):
-            yield _judged(replace(one, p_adjusted=float(p)), measure.direction, asked)
-        if len(asked.groups) > 1:
-            keep = smallest >= max(1, asked.min_support)
-            for kind in OVER_GROUPS:
-                if kind == "worst_group" and measure.direction is Direction.NONE:
-                    continue
-                if keep.sum() < 2:
-                    nothing = Estimate(
-                        math.nan, math.nan, math.nan, 0, "undefined: fewer than two groups have enough support"
-                    )
-                    yield Change(measure.key, kind, None, nothing, nothing, nothing)
-                    continue
-                ends = [group_statistic(x[:, keep], kind, measure.direction) for x in (first, second)]
-                one = _change(measure.key, kind, None, ends[0], ends[1], int(smallest[keep].min()), asked)
-                yield _judged(replace(one, p_adjusted=one.p), measure.direction, asked)
+    runs = [*before, *after]
+    for metric in asked.wanted or before[0].catalogue():
+        if any(scored_named(metric.rate) is not None and metric not in run.rows for run in runs):
+            continue
+        measures = [run.measure(metric) for run in runs]
+        value = np.stack([m.value for m in measures])
+        smallest = np.stack([m.support for m in measures]).min(0)
+        yield from _changes(measures[0], value[: len(before)], value[len(before) :], smallest, asked)
+
+
+def _changes(
+    measure: Measure, first: FloatArray, second: FloatArray, smallest: IntArray, asked: Question
+) -> Iterator[Change]:
+    """One metric's changes, from its values (s, g) before and after and the smallest support of each group."""
+    adjusted = holm(np.array([t_test(a, b)[0] for a, b in zip(first.T, second.T, strict=True)]), asked.families)
+    for i, group in enumerate(asked.groups):
+        one = _change(measure.key, None, group, first[:, i], second[:, i], int(smallest[i]), asked)
+        yield _judged(replace(one, p_adjusted=float(adjusted[i])), measure.direction, asked)
+    if len(asked.groups) < 2:
+        return
+    keep = smallest >= max(1, asked.min_support)
+    left_out = len(keep) - int(keep.sum())
+    why = f"left out: {left_out} of {len(keep)} groups (undefined or too small in a run)" if left_out else None
+    for kind in FOLLOWED:
+        if kind == "worst_group" and measure.direction is Direction.NONE:
+            continue
+        if keep.sum() < 2:
+            nothing = Estimate(math.nan, math.nan, math.nan, 0, "undefined: fewer than two groups have enough support")
+            yield Change(measure.key, kind, None, nothing, nothing, nothing)
+            continue
+        ends = [group_statistic(x[:, keep], kind, measure.direction) for x in (first, second)]
+        one = _change(measure.key, kind, None, ends[0], ends[1], int(smallest[keep].min()), asked)
+        if why is not None and one.change.reason is None:
+            one = replace(one, change=replace(one.change, reason=why))
+        yield _judged(replace(one, p_adjusted=min(1.0, one.p * asked.families)), measure.direction, asked)
 
 
 def t_test(before: FloatArray, after: FloatArray) -> tuple[float, float]:

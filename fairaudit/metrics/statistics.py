@@ -101,6 +101,19 @@ def one_vs_rest(c: Cells) -> FloatArray:
     return np.stack([np.stack([c.tn, c.fp], -1), np.stack([c.fn, c.tp], -1)], -2)
 
 
+def statistic_values(statistic: Statistic, counts: Counts) -> FloatArray:
+    """(…) values of a statistic, nan where it is undefined.
+
+    Args:
+        statistic: the statistic.
+        counts: (…, k, k) [true, predicted].
+    """
+    x = np.asarray(counts, dtype=np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        plain = statistic.slopes(x / np.maximum(x.sum((-2, -1)), 1)[..., None, None])[0]
+    return np.where(statistic.support(x) > 0, np.clip(plain, -1.0, 1.0), np.nan)
+
+
 def statistic_law(statistic: Statistic, counts: Counts, effect: FloatArray | float = 1.0) -> Law:
     """Value, support and limits of a statistic.
 
@@ -122,9 +135,7 @@ def statistic_law(statistic: Statistic, counts: Counts, effect: FloatArray | flo
             spread = (p * slope**2).sum((-2, -1)) - (p * slope).sum((-2, -1)) ** 2
             return value, np.maximum(spread, 0.0) / np.maximum(fewer, 1)
 
-    with np.errstate(divide="ignore", invalid="ignore"):
-        plain = statistic.slopes(x / np.maximum(n, 1)[..., None, None])[0]
-    value = np.where(known, np.clip(plain, -1.0, 1.0), np.nan)
+    value = statistic_values(statistic, x)
     (centre, narrow), (_, wide) = smoothed(1.0), smoothed(4.0)
 
     def limits(z: float) -> tuple[FloatArray, FloatArray]:

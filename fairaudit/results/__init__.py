@@ -5,6 +5,7 @@ from fairaudit.results.audit import (
     SCHEMA_VERSION,
     AuditResult,
     Clusters,
+    Conditional,
     Disparity,
     Estimate,
     Group,
@@ -15,10 +16,13 @@ from fairaudit.results.audit import (
     RuleOutcome,
     RuleResult,
     Scores,
+    Together,
     Verdict,
     group_label,
+    grouping_text,
 )
 from fairaudit.results.record import SIGNIFICANT_DIGITS, from_record, to_json, to_record
+from fairaudit.results.sensitivity import LabelNoise, Range
 
 __all__ = [
     "EXIT_CODES",
@@ -26,19 +30,24 @@ __all__ = [
     "SIGNIFICANT_DIGITS",
     "AuditResult",
     "Clusters",
+    "Conditional",
     "Disparity",
     "Estimate",
     "Group",
     "GroupResult",
     "GroupScores",
     "GroupingResult",
+    "LabelNoise",
     "Overall",
+    "Range",
     "RuleOutcome",
     "RuleResult",
     "Scores",
+    "Together",
     "Verdict",
     "from_record",
     "group_label",
+    "grouping_text",
     "to_json",
     "to_record",
 ]

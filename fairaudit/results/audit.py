@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from fairaudit.results.sensitivity import LabelNoise
+
 SCHEMA_VERSION = 1
 
 Group = Mapping[str, str]
@@ -61,11 +63,14 @@ class GroupResult:
         group: attribute → level.
         n: images in the group; 0 for a group that was expected and is absent.
         metrics: metric name → estimate.
+        shrunk: metric name → value, drawn towards that of all groups as far as its few images allow; None where it was not
+            asked for.
     """
 
     group: Group
     n: int
     metrics: Mapping[str, Estimate]
+    shrunk: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -129,6 +134,28 @@ class Clusters:
 
 
 @dataclass(frozen=True)
+class Together:
+    """What several labels of each image say together, beyond the counts of each label; numbers per group, in order.
+
+    Attributes:
+        images: images with a known label of any kind.
+        complete: images whose labels are all known.
+        exact: of these, images with every label right.
+        means: mean over images, such as ``mean_f2``; nan without images.
+        sizes: metric → how many independent decisions would say as much, where labels of one image (or images of one
+            person) are right or wrong together; nan where it is undefined.
+        alike: mean over labels, ``f1[macro]`` → its sampling variance over that of independent labels; at least 1.
+    """
+
+    images: tuple[int, ...]
+    complete: tuple[int, ...]
+    exact: tuple[int, ...]
+    means: Mapping[str, tuple[float, ...]]
+    sizes: Mapping[str, tuple[float, ...]]
+    alike: Mapping[str, tuple[float, ...]]
+
+
+@dataclass(frozen=True)
 class GroupingResult:
     """Every group of one grouping and every disparity between them.
 
@@ -137,11 +164,16 @@ class GroupingResult:
         privileged: the reference group; None where no group has images.
         privileged_is: ``"named"`` by the user or the dataset card, or ``"largest"``.
         missing: images left out because an attribute is not known for them.
-        counts: (g, k, k) nested counts [group, true class, predicted class].
+        counts: (g, k, k) nested counts [group, true class, predicted class]; of several labels (g, labels, 4), the true
+            negatives, false positives, false negatives and true positives of each.
         groups: one result per group, in declared order, absent ones included.
         disparities: every metric × kind.
         scores: histograms of the positive class's scores, where there are scores of two classes or a positive one.
         clusters: design effects that the intervals take into account, where people are known and on several images.
+        together: what several labels of each image say together; None where one target was audited.
+        given: column → level, where only the images of that level are compared; None where all are.
+        named: levels of the reference group that were named, where the largest group of those that have them was taken.
+        label_noise: how far disparities could move if group labels are wrong, where that was asked.
     """
 
     by: tuple[str, ...]
@@ -153,6 +185,25 @@ class GroupingResult:
     disparities: tuple[Disparity, ...]
     scores: Scores | None = None
     clusters: Clusters | None = None
+    together: Together | None = None
+    given: Group | None = None
+    label_noise: LabelNoise | None = None
+    named: Group | None = None
+
+
+@dataclass(frozen=True)
+class Conditional:
+    """Disparities of a grouping within the levels of other columns, averaged over the levels.
+
+    Attributes:
+        by: the grouping's attributes.
+        given: the columns whose levels were held fixed; crossed, if several.
+        disparities: of every metric, the mean difference of each group from the privileged one, and the mean gap.
+    """
+
+    by: tuple[str, ...]
+    given: tuple[str, ...]
+    disparities: tuple[Disparity, ...]
 
 
 @dataclass(frozen=True)
@@ -167,6 +218,7 @@ class RuleOutcome:
         ci_high: upper limit that the verdict used.
         verdict: of this contrast.
         reason: why it cannot be judged, or what would decide it; None otherwise.
+        given: column → level, where only the images of that level were judged; None where all were.
     """
 
     metric: str
@@ -176,6 +228,7 @@ class RuleOutcome:
     ci_high: float
     verdict: Verdict
     reason: str | None = None
+    given: Group | None = None
 
 
 @dataclass(frozen=True)
@@ -204,10 +257,14 @@ class Overall:
     Attributes:
         n: images audited.
         metrics: metric name → estimate.
+        counts: as of a group, where every grouping leaves images out, so that audits merge; None elsewhere.
+        together: what several labels of each image say together, likewise.
     """
 
     n: int
     metrics: Mapping[str, Estimate]
+    counts: tuple[tuple[int, ...], ...] | None = None
+    together: Together | None = None
 
 
 @dataclass(frozen=True)
@@ -217,11 +274,12 @@ class AuditResult:
     Attributes:
         settings: what was asked, in JSON's own types: target, classes, positive, confidence, bootstrap, seed, min_support …
         overall: all images together.
-        groupings: one per ``--by``.
+        groupings: one per ``--by``, then the same within each level of ``--given``.
         rules: one per rule, in the order given.
         verdict: of all rules: fail if one fails, else inconclusive if one is, else pass; none without rules.
         notes: sentences that a reader must know (images left out, an attribute with one level …).
         schema_version: version of this record's layout.
+        conditional: what ``--given`` leaves of disparities, one per grouping and ``--given``.
     """
 
     settings: Mapping[str, Any]
@@ -231,6 +289,24 @@ class AuditResult:
     verdict: Verdict = Verdict.NONE
     notes: tuple[str, ...] = ()
     schema_version: int = field(default=SCHEMA_VERSION)
+    conditional: tuple[Conditional, ...] = ()
+
+    @property
+    def unconditional(self) -> tuple[GroupingResult, ...]:
+        """The groupings of all images, without those within levels of other columns."""
+        return tuple(one for one in self.groupings if one.given is None)
+
+    def within(self, by: tuple[str, ...], given: tuple[str, ...]) -> tuple[GroupingResult, ...]:
+        """A grouping within every level of other columns, in declared order."""
+        return tuple(g for g in self.groupings if g.by == by and g.given is not None and tuple(g.given) == given)
+
+
+def grouping_text(grouping: GroupingResult) -> str:
+    """A grouping as rules and the command line write it: ``race,gender``, ``race given age=20-29``."""
+    by = ",".join(grouping.by)
+    if grouping.given is None:
+        return by
+    return f"{by} given {','.join(f'{column}={level}' for column, level in grouping.given.items())}"
 
 
 def group_label(group: Group | None) -> str:

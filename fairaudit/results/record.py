@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
-from numbers import Integral, Real
+from collections.abc import Mapping
 from typing import Any
 
 from fairaudit.results.audit import (
     AuditResult,
     Clusters,
+    Conditional,
     Disparity,
     Estimate,
     GroupingResult,
@@ -20,11 +20,14 @@ from fairaudit.results.audit import (
     RuleOutcome,
     RuleResult,
     Scores,
+    Together,
     Verdict,
 )
+from fairaudit.results.plain import DIGITS
+from fairaudit.results.plain import plain as _plain
+from fairaudit.results.sensitivity import LabelNoise, Range
 
-SIGNIFICANT_DIGITS = 10
-"""How many digits of a number a record keeps: more would differ between processors, fewer would lose counts."""
+SIGNIFICANT_DIGITS = DIGITS
 
 
 def to_record(result: AuditResult) -> dict[str, Any]:
@@ -35,8 +38,9 @@ def to_record(result: AuditResult) -> dict[str, Any]:
     return {
         "schema_version": result.schema_version,
         "settings": {str(key): _plain(value) for key, value in result.settings.items()},
-        "overall": {"n": int(result.overall.n), "metrics": _metrics_record(result.overall.metrics)},
+        "overall": _overall_record(result.overall),
         "groupings": [_grouping_record(grouping) for grouping in result.groupings],
+        **({"conditional": [_conditional_record(one) for one in result.conditional]} if result.conditional else {}),
         "rules": [
             {
                 "rule": rule.rule,
@@ -46,6 +50,7 @@ def to_record(result: AuditResult) -> dict[str, Any]:
                 "outcomes": [
                     {
                         "metric": outcome.metric,
+                        **({} if outcome.given is None else {"given": _plain(outcome.given)}),
                         "group": _plain(outcome.group),
                         "value": _plain(outcome.value),
                         "ci_low": _plain(outcome.ci_low),
@@ -74,7 +79,7 @@ def from_record(record: Mapping[str, Any]) -> AuditResult:
     """
     return AuditResult(
         settings=dict(record["settings"]),
-        overall=Overall(record["overall"]["n"], _metrics(record["overall"]["metrics"])),
+        overall=_overall(record["overall"]),
         groupings=tuple(_grouping(grouping) for grouping in record["groupings"]),
         rules=tuple(
             RuleResult(
@@ -87,6 +92,7 @@ def from_record(record: Mapping[str, Any]) -> AuditResult:
                         *_numbers(outcome),
                         Verdict(outcome["verdict"]),
                         outcome["reason"],
+                        outcome.get("given"),
                     )
                     for outcome in rule["outcomes"]
                 ),
@@ -98,6 +104,10 @@ def from_record(record: Mapping[str, Any]) -> AuditResult:
         verdict=Verdict(record["verdict"]),
         notes=tuple(record["notes"]),
         schema_version=record["schema_version"],
+        conditional=tuple(
+            Conditional(tuple(one["by"]), tuple(one["given"]), tuple(_disparity(d) for d in one["disparities"]))
+            for one in record.get("conditional") or ()
+        ),
     )
 
 
@@ -106,24 +116,81 @@ def to_json(result: AuditResult) -> str:
     return json.dumps(to_record(result), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
+def _overall_record(overall: Overall) -> dict[str, Any]:
+    return {
+        "n": int(overall.n),
+        "metrics": _metrics_record(overall.metrics),
+        **({} if overall.counts is None else {"counts": _plain(overall.counts)}),
+        **({} if overall.together is None else {"together": _plain(vars(overall.together))}),
+    }
+
+
+def _overall(record: Mapping[str, Any]) -> Overall:
+    counts, together = record.get("counts"), record.get("together")
+    stored = None if counts is None else tuple(map(tuple, counts))
+    return Overall(record["n"], _metrics(record["metrics"]), stored, None if together is None else _together(together))
+
+
 def _grouping_record(grouping: GroupingResult) -> dict[str, Any]:
     return {
         "by": list(grouping.by),
+        **({} if grouping.given is None else {"given": _plain(grouping.given)}),
         "privileged": _plain(grouping.privileged),
         "privileged_is": grouping.privileged_is,
+        **({} if grouping.named is None else {"named": _plain(grouping.named)}),
         "missing": int(grouping.missing),
         "counts": _plain(grouping.counts),
         "groups": [
-            {"group": _plain(one.group), "n": int(one.n), "metrics": _metrics_record(one.metrics)}
+            {
+                "group": _plain(one.group),
+                "n": int(one.n),
+                "metrics": _metrics_record(one.metrics),
+                **({} if one.shrunk is None else {"shrunk": _plain(one.shrunk)}),
+            }
             for one in grouping.groups
         ],
-        "disparities": [
-            {"metric": d.metric, "kind": d.kind, "group": _plain(d.group), **_estimate_record(d.estimate)}
-            for d in grouping.disparities
-        ],
+        "disparities": [_disparity_record(d) for d in grouping.disparities],
         **({} if grouping.scores is None else {"scores": _scores_record(grouping.scores)}),
         **({} if grouping.clusters is None else {"clusters": _clusters_record(grouping.clusters)}),
+        **({} if grouping.together is None else {"together": _plain(vars(grouping.together))}),
+        **({} if grouping.label_noise is None else {"label_noise": _noise_record(grouping.label_noise)}),
     }
+
+
+def _disparity_record(d: Disparity) -> dict[str, Any]:
+    return {"metric": d.metric, "kind": d.kind, "group": _plain(d.group), **_estimate_record(d.estimate)}
+
+
+def _disparity(record: Mapping[str, Any]) -> Disparity:
+    return Disparity(record["metric"], record["kind"], record["group"], _estimate(record))
+
+
+def _conditional_record(one: Conditional) -> dict[str, Any]:
+    return {
+        "by": list(one.by),
+        "given": list(one.given),
+        "disparities": [_disparity_record(d) for d in one.disparities],
+    }
+
+
+_RANGE = ("value", "corrected", "low", "high")
+
+
+def _noise_record(noise: LabelNoise) -> dict[str, Any]:
+    ranges = [
+        {"metric": r.metric, "kind": r.kind, "group": _plain(r.group), **{k: _plain(getattr(r, k)) for k in _RANGE}}
+        for r in noise.ranges
+    ]
+    return {"errors": _plain(noise.errors), "ranges": ranges}
+
+
+def _noise(record: Mapping[str, Any]) -> LabelNoise:
+    def numbers(one: Mapping[str, Any]) -> list[float]:
+        return [math.nan if one[key] is None else float(one[key]) for key in _RANGE]
+
+    return LabelNoise(
+        record["errors"], tuple(Range(one["metric"], one["kind"], one["group"], *numbers(one)) for one in record["ranges"])
+    )
 
 
 def _clusters_record(clusters: Clusters) -> dict[str, Any]:
@@ -137,6 +204,20 @@ def _clusters(record: Mapping[str, Any]) -> Clusters:
             name: tuple(tuple(math.nan if e is None else float(e) for e in row) for row in rows)
             for name, rows in record["design_effects"].items()
         },
+    )
+
+
+def _together(record: Mapping[str, Any]) -> Together:
+    def numbers(named: Mapping[str, list[float | None]]) -> dict[str, tuple[float, ...]]:
+        return {name: tuple(math.nan if x is None else float(x) for x in values) for name, values in named.items()}
+
+    return Together(
+        tuple(record["images"]),
+        tuple(record["complete"]),
+        tuple(record["exact"]),
+        numbers(record["means"]),
+        numbers(record["sizes"]),
+        numbers(record["alike"]),
     )
 
 
@@ -178,10 +259,16 @@ def _grouping(record: Mapping[str, Any]) -> GroupingResult:
         privileged_is=record["privileged_is"],
         missing=record["missing"],
         counts=tuple(tuple(tuple(row) for row in counts) for counts in record["counts"]),
-        groups=tuple(GroupResult(one["group"], one["n"], _metrics(one["metrics"])) for one in record["groups"]),
-        disparities=tuple(Disparity(d["metric"], d["kind"], d["group"], _estimate(d)) for d in record["disparities"]),
+        groups=tuple(
+            GroupResult(one["group"], one["n"], _metrics(one["metrics"]), one.get("shrunk")) for one in record["groups"]
+        ),
+        disparities=tuple(_disparity(d) for d in record["disparities"]),
         scores=None if record.get("scores") is None else _scores(record["scores"]),
         clusters=None if record.get("clusters") is None else _clusters(record["clusters"]),
+        together=None if record.get("together") is None else _together(record["together"]),
+        given=record.get("given"),
+        label_noise=None if record.get("label_noise") is None else _noise(record["label_noise"]),
+        named=record.get("named"),
     )
 
 
@@ -215,21 +302,3 @@ def _numbers(record: Mapping[str, Any]) -> tuple[float, float, float]:
         low = -math.inf if low is None else low
         high = math.inf if high is None else high
     return float(value), math.nan if low is None else float(low), math.nan if high is None else float(high)
-
-
-def _plain(value: Any) -> Any:
-    """A value in JSON's types: numbers of numpy and of Python alike, rounded, never nan or infinite."""
-    if value is None or isinstance(value, bool):
-        return value
-    if isinstance(value, str):
-        return str(value)
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, Integral):
-        return int(value)
-    if isinstance(value, Real):
-        number = float(f"{float(value):.{SIGNIFICANT_DIGITS}g}")
-        return number + 0.0 if math.isfinite(number) else None
-    if isinstance(value, Iterable):
-        return [_plain(item) for item in value]
-    return str(value)

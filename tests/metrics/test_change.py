@@ -9,7 +9,9 @@ import pytest
 from scipy.stats import norm, ttest_rel
 
 from fairaudit.comparison import Change, Trend
-from fairaudit.metrics.change import Question, bonett_price, group_statistic, mover_p, paired_changes, unpaired_changes
+from fairaudit.metrics.change import paired_changes, unpaired_changes
+from fairaudit.metrics.change_limits import bonett_price, mover_p
+from fairaudit.metrics.compared import Question, group_statistic
 from fairaudit.metrics.counts import confusion
 from fairaudit.metrics.measure import Metric, Table
 from fairaudit.metrics.paired import pair, values
@@ -178,7 +180,8 @@ def test_seeds_are_tested_by_students_paired_t() -> None:
     for chance in (p, q):
         runs = [models(rng, 100, chance, chance) for _ in range(5)]
         sides.append(np.stack([confusion(y, predicted, ids, 3, 2) for y, predicted, _, ids in runs]))
-    changes = list(seed_changes(sides[0], sides[1], question(3)))
+    tables = [[question(3).table(run) for run in side] for side in sides]
+    changes = list(seed_changes(tables[0], tables[1], question(3)))
     accuracy = [values(side, [Metric("accuracy")])[0] for side in sides]
     for g in range(3):
         c = one(changes, "accuracy", group=g)
@@ -197,10 +200,44 @@ def test_seeds_that_do_not_scatter_prove_nothing() -> None:
     assert math.isnan(t_test(np.array([0.5, 0.5]), np.array([0.75, 0.75]))[0])
     assert math.isnan(t_test(np.array([0.5]), np.array([0.75]))[0])
     counts = np.tile(np.array([[[30, 10], [10, 30]]]), (3, 2, 1, 1))
-    for change in seed_changes(counts, counts, question(2)):
+    runs = [question(2).table(run) for run in counts]
+    for change in seed_changes(runs, runs, question(2)):
         assert change.trend is Trend.UNDECIDED
 
 
 def test_what_a_sign_test_can_reach() -> None:
     assert sign_test_sentence(5, 0.95) == "a sign test on 5 seeds can never reach 0.05: its smallest p is 0.0625"
     assert "can never" not in sign_test_sentence(6, 0.95)
+
+
+@pytest.mark.parametrize("design", ["paired", "unpaired"])
+def test_the_permutation_test_of_a_gap_keeps_its_level(design: str) -> None:
+    rng, trials, replicates, rejected = np.random.default_rng(9), 150, 99, 0
+    p = np.array([0.8, 0.75, 0.7])  # the groups differ, the models do not
+    for _ in range(trials):
+        asked = question(3, replicates=replicates, wanted=ACCURACY)
+        y, before, after, ids = models(rng, 400, p, p, shared=0.3)
+        if design == "paired":
+            changes = paired_changes(pair(y, before, after, ids, 3, 2), asked)
+        else:
+            y2, other, _, ids2 = models(rng, 400, p, p)
+            changes = unpaired_changes(confusion(y, before, ids, 3, 2), confusion(y2, other, ids2, 3, 2), asked)
+        rejected += one(changes, "accuracy", "gap").p <= 0.05
+    # 99 permutations and p ≤ 5/100: exact but for ties, which can only make it smaller
+    error = math.sqrt(0.05 * 0.95 / trials)
+    assert abs(rejected / trials - 0.05) <= 3 * error
+
+
+def test_the_mean_over_groups_is_covered_and_is_the_mean_of_changes() -> None:
+    rng, trials, covered = np.random.default_rng(10), 120, 0
+    before, after = np.array([0.9, 0.8, 0.7]), np.array([0.8, 0.8, 0.75])
+    for _ in range(trials):
+        counted = pair(*models(rng, 60, before, after), 3, 2)
+        changes = paired_changes(counted, question(3, replicates=100, wanted=ACCURACY))
+        mean = one(changes, "accuracy", "mean")
+        groups = [one(changes, "accuracy", group=g) for g in range(3)]
+        assert mean.change.value == pytest.approx(np.mean([c.change.value for c in groups]))
+        assert mean.before.value == pytest.approx(np.mean([c.before.value for c in groups]))
+        assert mean.before.ci_low < mean.before.value < mean.before.ci_high
+        covered += mean.change.ci_low <= float((after - before).mean()) <= mean.change.ci_high
+    assert covered >= (0.95 - 4 * math.sqrt(0.95 * 0.05 / trials)) * trials

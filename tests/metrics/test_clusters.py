@@ -1,4 +1,4 @@
-"""Several pictures of a person: design effects by hand, and coverage by simulation."""
+"""Several pictures of a person: design effects by hand."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ import pytest
 
 from fairaudit.metrics.clusters import PersonCounts, by_person, people_note
 from fairaudit.metrics.counts import Cells, confusion
-from fairaudit.metrics.intervals import clopper_pearson, wilson
 from fairaudit.metrics.rates import RATES
-from fairaudit.predictions import MISSING, FloatArray, IntArray
+from fairaudit.predictions import MISSING, IntArray
 
 ACCURACY = RATES["accuracy"].parts
 
@@ -86,34 +85,12 @@ def test_no_error_says_nothing_of_how_errors_cluster() -> None:
     assert float(alone.effective(ACCURACY)[1][0]) <= 1.0
 
 
-@pytest.mark.parametrize("people", [20, 200])
-@pytest.mark.parametrize("alike", [0.0, 0.3, 0.8])
-@pytest.mark.parametrize("p", [0.5, 0.9, 0.95])
-def test_effective_counts_cover(people: int, alike: float, p: float) -> None:
-    rng = np.random.default_rng([people, int(10 * alike), int(100 * p)])
-    trials = 1000
-    pictures = rng.integers(2, 7, (trials, people))
-    scale = (1 - alike) / alike if alike else np.inf
-    chance = rng.beta(p * scale, (1 - p) * scale, (trials, people)) if alike else np.full((trials, people), p)
-    found = table(rng.binomial(pictures, chance), pictures)
-
-    def covered(x: FloatArray, n: FloatArray) -> list[float]:
-        limits = (law(x, n, 1.959964) for law in (wilson, clopper_pearson))
-        return [float(np.mean((low <= p) & (p <= high))) for low, high in limits]
-
-    assert min(covered(*found.effective(ACCURACY))) >= 0.93
-    totals = found.totals().astype(np.float64)
-    plain = covered(totals[:, 0, 0], totals.sum((1, 2)))
-    if alike:
-        assert max(plain) < 0.9, "the negative control: pictures taken for people"
-
-
 def test_the_note() -> None:
-    assert people_note(np.array([0, 1, 2, MISSING, MISSING]), clustered=True, from_rows=True) is None
-    note = people_note(np.array([0, 1, 1, MISSING]), clustered=True, from_rows=False)
+    assert people_note(np.array([0, 1, 2, MISSING, MISSING]), clustered=True) is None
+    note = people_note(np.array([0, 1, 1, MISSING]), clustered=True)
     assert note is not None
     assert note.endswith("together; those of entropies treat images as independent")
-    blunt = people_note(np.array([0, 1, 1, MISSING]), clustered=False, from_rows=False)
+    blunt = people_note(np.array([0, 1, 1, MISSING]), clustered=False)
     assert blunt is not None
     assert "too narrow" in blunt
     assert note.startswith("3 images show 2 people")

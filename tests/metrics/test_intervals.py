@@ -304,31 +304,3 @@ def test_a_hundred_million_images_leave_no_doubt() -> None:
     assert gap.high - gap.low < 3e-4
     assert spread.low < float(p.std()) < spread.high
     assert spread.high - spread.low < 3e-4
-
-
-def test_wilson_covers_as_enumerated_exactly() -> None:
-    truths = np.arange(0.05, 0.951, 0.05)
-    for n, floor in ((20, 0.92), (100, 0.93), (1000, 0.944)):
-        x = np.arange(n + 1.0)
-        low, high = intervals.wilson(x, np.full(x.shape, float(n)), Z)
-        covered = [stats.binom.pmf(x, n, p)[(low <= p) & (p <= high)].sum() for p in truths]
-        assert 0.945 <= np.mean(covered) <= 0.96
-        assert min(covered) >= floor
-
-
-def test_pairs_of_proportions_cover_as_enumerated_exactly() -> None:
-    truths = np.arange(0.05, 0.951, 0.05)
-    for n, m, floor in ((20, 20, 0.95), (20, 100, 0.95)):
-        x, y = (grid.ravel().astype(float) for grid in np.meshgrid(np.arange(n + 1), np.arange(m + 1)))
-        both = np.array([x / n, y / m])
-
-        def limits(z: float, x: FloatArray = x, y: FloatArray = y, n: int = n, m: int = m) -> tuple[FloatArray, FloatArray]:
-            a, b = intervals.clopper_pearson(x, np.full(x.shape, float(n)), z)
-            c, d = intervals.clopper_pearson(y, np.full(y.shape, float(m)), z)
-            return np.array([a, c]), np.array([b, d])
-
-        low, high = intervals.difference(both, limits, Z, 0, 1)
-        for p in truths:
-            for q in truths:
-                chance = stats.binom.pmf(x, n, p) * stats.binom.pmf(y, m, q)
-                assert chance[(low <= p - q + 1e-12) & (p - q <= high + 1e-12)].sum() >= floor
