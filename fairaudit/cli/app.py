@@ -21,6 +21,7 @@ from fairaudit.cli.evaluate import evaluate
 from fairaudit.cli.gate import gate
 from fairaudit.cli.list import list_
 from fairaudit.cli.merge import merge
+from fairaudit.cli.mitigate import mitigate
 from fairaudit.cli.plan import plan
 from fairaudit.cli.report import report
 from fairaudit.cli.streams import patient_streams, say
@@ -67,6 +68,7 @@ app.command("gate")(gate)
 app.command("plan")(plan)
 app.command("compare")(compare)
 app.command("merge")(merge)
+app.command("mitigate")(mitigate)
 app.command("report")(report)
 app.command("list")(list_)
 app.add_typer(data, name="data")

@@ -1,23 +1,33 @@
-"""``fairaudit compare``: what changed between two models, for whom, and whether the data show it."""
+"""``fairaudit compare``: what changed between two models, for whom, and whether the data show it; or show it again."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fairaudit.cli import counting as c
 from fairaudit.cli import options as o
 from fairaudit.cli import parsing as p
-from fairaudit.cli.audit import Classes, Identity, RowId, Target, YPred, YTrue
+from fairaudit.cli.flags import TableFlags, spread
 from fairaudit.cli.streams import say, stdout_colour, stdout_width, write_out
 from fairaudit.errors import UnknownNameError, UsageError
+
+if TYPE_CHECKING:
+    from fairaudit.artifacts.foreign import TableColumns
+    from fairaudit.comparison import ComparisonResult
+    from fairaudit.config import AuditSettings
 
 FORMATS = ("terminal", "json")
 
 Tables = Annotated[
     list[Path] | None,
-    typer.Argument(metavar="BEFORE AFTER [AFTER2 …]", help="CSV or Parquet files, or run folders.", show_default=False),
+    typer.Argument(
+        metavar="BEFORE AFTER [AFTER2 …]",
+        help="CSV or Parquet files, or run folders; or one comparison.json to show again.",
+        show_default=False,
+    ),
 ]
 Before = Annotated[
     list[Path] | None,
@@ -46,16 +56,13 @@ Out = Annotated[
 ]
 
 
+@spread
 def compare(
     tables: Tables = None,
+    *,
     before: Before = None,
     after: After = None,
-    y_true: YTrue = None,
-    y_pred: YPred = None,
-    target: Target = None,
-    row_id: RowId = None,
-    identity: Identity = None,
-    classes: Classes = None,
+    table: TableFlags,
     by: o.By = None,
     positive: o.Positive = None,
     where: o.Where = None,
@@ -63,6 +70,13 @@ def compare(
     bootstrap: o.Bootstrap = None,
     seed: o.Seed = None,
     min_support: o.MinSupport = None,
+    bins: c.Bins = None,
+    missing: c.Missing = None,
+    threshold: c.Threshold = None,
+    beta: c.Beta = None,
+    aggregate: c.Aggregate = None,
+    top_k: c.TopK = None,
+    no_cluster: c.NoCluster = False,
     unpaired: Unpaired = False,
     metric: Metrics = None,
     format_: Format = "terminal",
@@ -76,54 +90,85 @@ def compare(
     fairaudit compare old.csv new.csv --y-true gender --by race,gender
 
     fairaudit compare --before a1 --before a2 --after b1 --after b2 --by race
+
+    What --out wrote is shown again, also by other metrics:
+
+    fairaudit compare comparison.json --metric f1
     """
-    from fairaudit.artifacts.foreign import TableColumns
-    from fairaudit.comparison import comparison_json
     from fairaudit.config import AuditSettings
-    from fairaudit.metrics.subset import parse_subset
-    from fairaudit.reports._comparison import render_comparison
     from fairaudit.workflows.compare import compare_files
 
     if format_ not in FORMATS:
         raise UnknownNameError("format of a comparison", format_, FORMATS)
-    first, second, seeds = _sides(tables, before, after)
-    settings = p.checked(
-        p.given(
-            target=target,
-            by=p.groupings(by),
-            positive=positive,
-            where=where,
-            confidence=confidence,
-            bootstrap=bootstrap,
-            seed=seed,
-            min_support=min_support,
-        ),
-        AuditSettings,
+    asked = p.given(
+        target=table.target,
+        by=p.groupings(by),
+        positive=positive,
+        where=where,
+        confidence=confidence,
+        bootstrap=bootstrap,
+        seed=seed,
+        min_support=min_support,
+        **c.counting(bins, missing, threshold, beta, aggregate, top_k, no_cluster),
     )
-    columns = None
-    if y_true is not None:
-        wanted = dict.fromkeys(name for names in settings.by for name in names)
-        columns = TableColumns(
-            y_true=y_true,
-            y_pred=y_pred or f"{y_true}_pred",
-            target=settings.target,
-            by=tuple(name for name in wanted if name != y_true),
-            extra=() if settings.where is None else tuple(sorted(parse_subset(settings.where).names)),
-            id=row_id,
-            identity=identity,
-            classes=p.names(classes),
-            positive=settings.positive,
-        )
-    elif y_pred or row_id or identity or classes:
-        raise UsageError("--y-pred, --id, --identity and --classes describe a table: name its labels with --y-true")
+    if tables and len(tables) == 1 and not before and not after and _is_comparison(tables[0]):
+        if asked or table.columns() or unpaired or out is not None:
+            raise UsageError("a stored comparison is shown as it is: only --metric and --format apply to it")
+        from fairaudit.artifacts.comparisons import read_comparison
+
+        _show(read_comparison(tables[0]), format_, metric)
+        return 0
+    first, second, seeds = _sides(tables, before, after)
+    settings = p.checked(asked, AuditSettings)
+    columns = _columns(table, settings)
     result, written = compare_files(first, second, settings, columns, seeds=seeds, unpaired=unpaired, out=out)
-    if format_ == "json":
-        write_out(comparison_json(result))
-    else:
-        write_out(render_comparison(result, width=stdout_width(), color=stdout_colour(), metrics=tuple(metric or ())))
+    _show(result, format_, metric)
     if written is not None and not quiet:
         say(f"written: {written}")
     return 0
+
+
+def _show(result: ComparisonResult, format_: str, metrics: list[str] | None) -> None:
+    from fairaudit.comparison import comparison_json
+    from fairaudit.reports._comparison import render_comparison
+
+    if format_ == "json":
+        write_out(comparison_json(result))
+    else:
+        write_out(render_comparison(result, width=stdout_width(), color=stdout_colour(), metrics=tuple(metrics or ())))
+
+
+def _columns(table: TableFlags, settings: AuditSettings) -> TableColumns | None:
+    """Which columns of every table mean what; None where the tables declare them."""
+    from fairaudit.artifacts.foreign import TableColumns
+    from fairaudit.metrics.subset import parse_subset
+
+    named = table.columns()
+    if table.y_true is None:
+        if named:
+            raise UsageError(
+                "--y-pred, --y-score, --id, --identity and --classes describe a table: name its labels with --y-true"
+            )
+        return None
+    labels = table.y_true.split(",")
+    wanted = dict.fromkeys(name for names in settings.by for name in names)
+    return TableColumns(
+        y_true=table.y_true,
+        y_pred=table.y_pred or ",".join(f"{name.strip()}_pred" for name in labels),
+        y_score=named.get("y_score", ()),
+        target=settings.target,
+        by=tuple(name for name in wanted if name not in (table.y_true, *labels) and name not in settings.bins),
+        extra=tuple(sorted({*settings.bins, *(parse_subset(settings.where).names if settings.where else ())})),
+        id=table.row_id,
+        identity=table.identity,
+        classes=p.names(table.classes),
+        positive=settings.positive,
+    )
+
+
+def _is_comparison(path: Path) -> bool:
+    """Whether a path is a stored comparison and not a table: by its name, or by what the folder holds."""
+    return path.suffix == ".json" or (path / "comparison.json").is_file()
 
 
 def _sides(

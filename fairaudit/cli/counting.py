@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Annotated, Any
 
@@ -66,6 +66,25 @@ NoCluster = Annotated[
         rich_help_panel=_PANEL,
     ),
 ]
+LabelNoise = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--label-noise",
+        metavar="RATE|A=FILE",
+        help="How far disparities could move if so many labels of groups are wrong: 0.05, race=0.05, or race=matrix.csv "
+        "(rows true, columns recorded). Repeatable.",
+        rich_help_panel=_PANEL,
+    ),
+]
+Shrink = Annotated[
+    bool,
+    typer.Option(
+        "--shrink",
+        metavar="",
+        help="List shares of groups drawn towards their mean as well, the small ones most.",
+        rich_help_panel=_PANEL,
+    ),
+]
 
 
 def counting(
@@ -91,6 +110,26 @@ def counting(
         "top_k": tuple(top_k) if top_k else None,
         "cluster": False if no_cluster else None,
     }
+
+
+def asked_besides(label_noise: Sequence[str] | None, shrink: bool, by: Iterable[Sequence[str]]) -> dict[str, Any]:
+    """What the user set of these, as the audit's settings name it; None where nothing was.
+
+    Args:
+        label_noise: words of ``--label-noise``.
+        shrink: whether ``--shrink`` was said.
+        by: the groupings named.
+
+    Raises:
+        UsageError: the words cannot be understood.
+        ConfigError: an error matrix cannot be read.
+    """
+    noise = None
+    if label_noise:
+        from fairaudit.config.label_noise import label_noise as read
+
+        noise = read(label_noise, list(dict.fromkeys(name for names in by for name in names)))
+    return {"label_noise": noise, "shrink": True if shrink else None}
 
 
 def _edges(text: str) -> tuple[str, tuple[float, ...]]:

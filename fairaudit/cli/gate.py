@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from fairaudit.cli import options as o
 from fairaudit.cli import parsing as p
-from fairaudit.cli.audit import Classes, Identity, RowId, Target, YPred, YScore, YTrue
+from fairaudit.cli.flags import AuditFlags, GateFlags, TableFlags, spread
 from fairaudit.cli.show import check_format, show
-from fairaudit.cli.verdict import read_gate
 from fairaudit.errors import UsageError
 
 Audit = Annotated[
@@ -31,26 +30,14 @@ Baseline = Annotated[
 ]
 
 
+@spread
 def gate(
     audit: Audit,
-    rule: o.Rules = None,
-    policy: o.PolicyFile = None,
+    *,
+    gated: GateFlags,
     baseline: Baseline = None,
-    y_true: YTrue = None,
-    y_pred: YPred = None,
-    y_score: YScore = None,
-    target: Target = None,
-    row_id: RowId = None,
-    identity: Identity = None,
-    classes: Classes = None,
-    by: o.By = None,
-    privileged: o.Privileged = None,
-    positive: o.Positive = None,
-    where: o.Where = None,
-    confidence: o.Confidence = None,
-    min_support: o.MinSupport = None,
-    on_inconclusive: o.OnInconclusive = None,
-    exit_zero: o.ExitZero = False,
+    table: TableFlags,
+    asked: AuditFlags,
     format_: o.Format = "terminal",
 ) -> int:
     """Judge rules on a stored audit, by default its own, or on a table of predictions.
@@ -63,28 +50,26 @@ def gate(
     from fairaudit.config import AuditSettings
 
     format_ = check_format(format_)
-    asked = read_gate(rule, policy, on_inconclusive, exit_zero)
-    strictness = p.given(
-        confidence=p.first(confidence, asked.confidence), min_support=p.first(min_support, asked.min_support)
-    )
-    table = p.given(
-        y_true=y_true, y_pred=y_pred, y_score=tuple(y_score or ()) or None, row_id=row_id, identity=identity,
-        classes=p.names(classes),
-    )  # fmt: skip
-    audited = p.given(target=target, by=p.groupings(by), privileged=p.levels(privileged), positive=positive, where=where)
+    policy = gated.read()
+    settings = {**p.given(target=table.target), **asked.settings(policy)}
+    settings.pop("rules", None)
+    columns = table.columns()
     before = None if baseline is None else read_audit(baseline)
-    if y_true is not None or audit.suffix.lower() in (".csv", ".parquet"):
+    if table.y_true is not None or audit.suffix.lower() in (".csv", ".parquet"):
         from fairaudit.workflows.gate_table import gate_table
 
-        settings = p.checked({**audited, **strictness}, AuditSettings)
-        result = gate_table(audit, settings, asked.rules, baseline=before, **table)
+        result = gate_table(audit, p.checked(settings, AuditSettings), policy.rules, baseline=before, **columns)
     else:
         from fairaudit.workflows.gate import gate as judge
 
-        if table or audited:
-            named = ", ".join(f"--{name.replace('row_', '').replace('_', '-')}" for name in {**table, **audited})
+        strictness: dict[str, Any] = {
+            name: settings.pop(name) for name in ("confidence", "min_support") if name in settings
+        }
+        if columns or settings:
+            flags = {"row_id": "id", "cluster": "no_cluster"}
+            named = ", ".join(f"--{flags.get(name, name).replace('_', '-')}" for name in {**columns, **settings})
             raise UsageError(f"{audit} is an audit that was made already: {named} cannot change it; audit its predictions")
         chosen = p.checked(strictness, AuditSettings).model_dump(exclude_unset=True)
-        result = judge(read_audit(audit), asked.rules, baseline=before, **chosen)
-    show(result, format_, asked.on_inconclusive)
-    return asked.exit_code(result)
+        result = judge(read_audit(audit), policy.rules, baseline=before, **chosen)
+    show(result, format_, policy.on_inconclusive)
+    return policy.exit_code(result)

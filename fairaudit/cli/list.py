@@ -12,13 +12,18 @@ from fairaudit.errors import UnknownNameError, UsageError
 
 WHAT = ("datasets", "losses", "metrics", "intervals", "reports", "schema")
 What = Annotated[str, typer.Argument(metavar="WHAT", help=" | ".join(WHAT))]
+SCHEMAS = ("audit", "comparison")
 Name = Annotated[
-    str | None, typer.Argument(metavar="NAME", help="One dataset, loss or report: everything that is said of it.")
+    str | None,
+    typer.Argument(
+        metavar="NAME",
+        help="One dataset, loss or report: everything that is said of it. Of schema: audit (default) or comparison.",
+    ),
 ]
 
 
 def list_(what: What, name: Name = None) -> int:
-    """List datasets, losses, metrics, intervals and reports, or print the JSON Schema of audit.json.
+    """List datasets, losses, metrics, intervals and reports, or print the JSON Schema of audit.json or comparison.json.
 
     fairaudit list datasets fairface
     """
@@ -26,14 +31,10 @@ def list_(what: What, name: Name = None) -> int:
 
     if what not in WHAT:
         raise UnknownNameError("list", what, WHAT)
-    if name is not None and what in ("metrics", "intervals", "schema"):
+    if name is not None and what in ("metrics", "intervals"):
         raise UsageError(f"'fairaudit list {what}' prints everything that there is; leave {name!r} out")
     if what == "schema":
-        import json
-
-        from fairaudit.artifacts.schema import audit_schema
-
-        write_out(json.dumps(audit_schema(), indent=2))
+        write_out(_schema(name or "audit"))
     elif what == "metrics":
         _two_columns(_metrics())
     elif what == "intervals":
@@ -47,50 +48,63 @@ def list_(what: What, name: Name = None) -> int:
     return 0
 
 
+def _schema(name: str) -> str:
+    import json
+
+    if name not in SCHEMAS:
+        raise UnknownNameError("schema", name, SCHEMAS)
+    if name == "comparison":
+        from fairaudit.artifacts.comparison_schema import comparison_schema
+
+        return json.dumps(comparison_schema(), indent=2)
+    from fairaudit.artifacts.schema import audit_schema
+
+    return json.dumps(audit_schema(), indent=2)
+
+
 def _metrics() -> list[tuple[str, str]]:
     from fairaudit.metrics.registry import entries
 
     better = {1: "higher is better", -1: "lower is better", 0: "neither is better"}
-    notes = {"scores": "; needs scores, or several targets", "disparity": "; a disparity: takes no kind in rules"}
+    notes = {"scores": "; needs scores, or several targets or labels", "disparity": "; a disparity: takes no kind in rules"}
     return [(e.name, f"{e.formula}; {better[int(e.direction)]}; {e.source}{notes.get(e.what, '')}") for e in entries()]
 
 
-_INTERVAL_COLUMNS = ("quantity", "method", "simulated on", "mean", "least")
-
-
 def _intervals(width: int) -> Iterable[str]:
-    """How often each kind of interval contained the truth, in columns that are wrapped to the terminal's width."""
-    from fairaudit.metrics.coverage import COVERAGE
+    """How often each kind of interval contained the truth: its name, and a line of figures for each simulation."""
+    from itertools import groupby
 
-    share = (width - 2 * 4 - 11) // 3
-    widths = (share, share, share, 5, 6)
-    yield from _cells(_INTERVAL_COLUMNS, widths)
-    before: tuple[str, str] | None = None
-    for one in COVERAGE:
-        same = before == (one.quantity, one.method)
-        before = (one.quantity, one.method)
+    from fairaudit.metrics.coverage import COVERAGE, EXACT, SEED
+
+    yield from _figures("95 % intervals that contained the truth, %", ("cells", "trials", "mean", "worst"), width)
+    for (quantity, method), lines in groupby(COVERAGE, lambda one: (one.quantity, one.method)):
         yield ""
-        yield from _cells(
-            (*(("", "") if same else before), one.simulated, f"{100 * one.mean:.1f}", f"{100 * one.least:.1f}"), widths
-        )
+        yield from _wrapped(f"{quantity}: {method}", "", width)
+        for one in lines:
+            trials = "exact" if one.trials == EXACT else f"{one.trials:,}"
+            shares = f"{100 * one.mean:.1f}", f"{100 * one.least:.1f}"
+            yield from _figures("  " + one.simulated, (f"{one.cells}", trials, *shares), width)
     yield ""
+    sampled = sorted((one for one in COVERAGE if one.trials != EXACT), key=lambda one: one.trials)
+    noise = " and ".join(f"{100 * one.noise:.1f} points at {one.trials:,} trials" for one in (sampled[0], sampled[-1]))
     yield from _wrapped(
-        "Of 95 % intervals, the percentage that contained the truth: the mean over all cells of a simulation, and the "
-        "worst cell. What compares groups is conservative by design. Rows must be independent: name repeated people with "
-        "--identity.",
+        "A cell is one combination of true rates and supports of 2, 7 or 14 groups; worst is the cell that was covered "
+        f"least. Standard error of a cell: {noise}; seed {SEED}. What compares groups is conservative by design. Rows must "
+        "be independent: name repeated people with --identity.",
         "",
+        width,
     )
 
 
-def _cells(texts: Iterable[str], widths: Iterable[int]) -> Iterable[str]:
-    """One row of a table, its cells wrapped."""
+def _figures(text: str, figures: tuple[str, str, str, str], width: int) -> Iterable[str]:
+    """Text, wrapped, with figures at the right end of its first line."""
     import textwrap
-    from itertools import zip_longest
 
-    sizes = list(widths)
-    columns = [textwrap.wrap(text, size) for text, size in zip(texts, sizes, strict=True)]
-    for line in zip_longest(*columns, fillvalue=""):
-        yield "  ".join(f"{part:<{size}}" for part, size in zip(line, sizes, strict=True)).rstrip()
+    right = "".join(f"{figure:>{size}}" for figure, size in zip(figures, (6, 8, 7, 7), strict=True))
+    indent = text[: len(text) - len(text.lstrip())]
+    first, *rest = textwrap.wrap(text.strip(), width - len(right) - len(indent), break_on_hyphens=False)
+    yield f"{indent + first:<{width - len(right)}}{right}"
+    yield from (indent + line for line in rest)
 
 
 def _options(what: str, name: str, flag: str) -> list[str]:
@@ -120,12 +134,12 @@ def _rewrapped(card: str) -> Iterable[str]:
         indent = here
 
 
-def _wrapped(text: str, indent: str) -> list[str]:
+def _wrapped(text: str, indent: str, width: int | None = None) -> list[str]:
     import textwrap
 
     return textwrap.wrap(
         text,
-        stdout_width(),
+        width or stdout_width(),
         initial_indent=indent,
         subsequent_indent=indent,
         break_long_words=False,

@@ -29,11 +29,25 @@ Privileged = Annotated[
 ]
 Positive = Annotated[
     str | None,
-    typer.Option("--positive", metavar="CLASS", help="The class that plain metric names mean.", rich_help_panel=AUDIT),
+    typer.Option(
+        "--positive",
+        metavar="CLASS",
+        help="The class that plain metric names mean. Of labels: LABEL=CLASS,…",
+        rich_help_panel=AUDIT,
+    ),
 ]
 Where = Annotated[
     str | None,
     typer.Option("--where", metavar="EXPR", help="Restrict to a subset: 'gender == \"Female\"'.", rich_help_panel=AUDIT),
+]
+Given = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--given",
+        metavar="A[,B]",
+        help="Audit every grouping within each level of this column too, and average over levels: age. Repeatable.",
+        rich_help_panel=AUDIT,
+    ),
 ]
 Confidence = Annotated[
     float | None,
@@ -61,7 +75,10 @@ MinSupport = Annotated[
 Rules = Annotated[
     list[str] | None,
     typer.Option(
-        "--rule", metavar="RULE", help="METRIC\\[CLASS] KIND by A\\[,B] OP NUMBER. Repeatable.", rich_help_panel=GATE
+        "--rule",
+        metavar="RULE",
+        help="METRIC\\[CLASS] KIND by A\\[,B] \\[given C] OP NUMBER. Repeatable.",
+        rich_help_panel=GATE,
     ),
 ]
 PolicyFile = Annotated[
@@ -109,5 +126,44 @@ DataOption = Annotated[
         metavar="KEY=VALUE",
         help="Option of the dataset's source; 'fairaudit list datasets NAME' tells them. Repeatable.",
         rich_help_panel=DATA,
+    ),
+]
+YTrue = Annotated[
+    str | None,
+    typer.Option("--y-true", metavar="COLUMN", help="The labels; A,B: jointly; A+B: side by side.", rich_help_panel=DATA),
+]
+YPred = Annotated[
+    str | None,
+    typer.Option(
+        "--y-pred",
+        metavar="COLUMN",
+        help="The predicted classes. Default: that of the labels with _pred.",
+        rich_help_panel=DATA,
+    ),
+]
+YScore = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--y-score",
+        metavar="COLUMN",
+        help="The score of the positive class, or CLASS=COLUMN. Repeatable.",
+        rich_help_panel=DATA,
+    ),
+]
+RowId = Annotated[str | None, typer.Option("--id", metavar="COLUMN", help="What names each image.", rich_help_panel=DATA)]
+Identity = Annotated[
+    str | None, typer.Option("--identity", metavar="COLUMN", help="Who is on each image.", rich_help_panel=DATA)
+]
+Classes = Annotated[
+    str | None,
+    typer.Option("--classes", metavar="A,B,…", help="Every class. Default: those that occur.", rich_help_panel=DATA),
+]
+Target = Annotated[
+    str | None,
+    typer.Option(
+        "--target",
+        metavar="NAME",
+        help="Which target, in a table of several. A,B: jointly; A+B: labels side by side; all: every one of two classes.",
+        rich_help_panel=AUDIT,
     ),
 ]

@@ -80,7 +80,7 @@ def load_classifier(path: Path, settings: ModelSettings, target: str, levels: Ma
     Args:
         path: the file.
         settings: what the user set; everything left None is found out.
-        target: name of the audited target.
+        target: name of the audited target; empty where several labels are audited.
         levels: categorical column of the dataset → levels in the card's order.
 
     Raises:

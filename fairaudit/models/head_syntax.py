@@ -39,7 +39,7 @@ class Asked:
 
     Attributes:
         outputs: number of logits.
-        target: name of the audited target.
+        target: name of the audited target; empty where several labels are audited.
         levels: column of the dataset → levels, in the card's order.
         classes: names in output order, from ``--classes`` or else from the file.
         names_from: where ``classes`` came from, in words.
@@ -60,7 +60,7 @@ def choose_head(
     Args:
         outputs: number of logits.
         settings: ``head``, ``classes``, ``merge`` and ``merge_by`` are read.
-        target: name of the audited target.
+        target: name of the audited target; empty where several labels are audited.
         levels: column of the dataset → levels, in the card's order.
         own: the head in fairaudit's own record; it holds unless the user asks for another.
         said: class names in the file, in output order.
@@ -77,7 +77,7 @@ def choose_head(
             f"the checkpoint's record speaks of {own.outputs} outputs but the model has {outputs}; save it again"
         )
     if own is not None and not (settings.head or settings.classes or settings.merge):
-        if target not in own.tasks:
+        if target and target not in own.tasks:
             raise CheckpointError(
                 f"this checkpoint predicts {', '.join(own.tasks)}, not {target}; audit that with --target, "
                 "or say what the outputs mean with --head"
@@ -87,7 +87,9 @@ def choose_head(
         said = own.parts[0].classes
     classes = settings.classes or said
     asked = Asked(outputs, target, levels, classes, "--classes" if settings.classes else "the checkpoint")
-    kind = (settings.head or "").strip()
+    kind = (settings.head or "").strip() or ("" if target else "multilabel")
+    if not target and (settings.merge or kind in ("softmax", "sigmoid")):
+        raise UsageError("several labels need a task each: --head multilabel, or slices; --merge makes one target")
     if settings.merge:
         return _merged(asked, settings, kind)
     if kind == "fairface-18":
@@ -268,8 +270,8 @@ def _multilabel(asked: Asked) -> tuple[Head, tuple[str, ...]]:
         for i, name in enumerate(names)
     )
     head = _with_target(Head(asked.outputs, parts), asked)
-    no, yes = head.tasks[asked.target]
-    assumptions.append(f"an output above 0.5 means {asked.target} is {yes}, else {no}")
+    no, yes = head.tasks.get(asked.target, ("no", "yes"))
+    assumptions.append(f"an output above 0.5 means {asked.target or 'its label'} is {yes}, else {no}")
     return head, tuple(assumptions)
 
 
@@ -284,7 +286,7 @@ def _no_yes(levels: Sequence[str]) -> tuple[str, str]:
 
 
 def _with_target(head: Head, asked: Asked) -> Head:
-    if asked.target not in head.tasks:
+    if asked.target and asked.target not in head.tasks:
         raise UnknownNameError("task of this head", asked.target, head.tasks)
     return head
 

@@ -20,10 +20,23 @@ MARKS = {Trend.WORSE: "✗", Trend.BETTER: "✓", Trend.HIGHER: "↑", Trend.LOW
 STYLES = {Trend.WORSE: "bold red", Trend.BETTER: "green"}
 _TESTS = {
     "mcnemar": "McNemar's mid-p on the images where the models differ",
+    "person sign-flip": "exact sign-flip test, mid-p, of what each person gained or lost",
     "permutation": "permutation of the two models",
     "mover": "by inverting the interval of the difference",
     "paired t": "paired t over seeds",
 }
+_LOSSES = "losses: limits of both, combined with the correlation of the images' losses"
+_CALIBRATION = "calibration errors: limits of both, combined with their correlation in a paired bootstrap of the rows"
+_LIMITS = {
+    "auroc": "areas: limits of both, combined with DeLong's covariance of the two models",
+    "average_precision": "average precision: limits of both, combined with the correlation of the images' pulls on them",
+    "brier": _LOSSES,
+    "log_loss": _LOSSES,
+    "ece": _CALIBRATION,
+    "ece_equal_mass": _CALIBRATION,
+    "confidence_ece": _CALIBRATION,
+}
+"""Whose changes have limits of their own kind where the images are the same."""
 
 
 def render_comparison(
@@ -121,11 +134,14 @@ def _sentences(own: list[Change]) -> Iterable[Text]:
         yield Text(f"? nothing can be said of the other {words.count(len(open_), 'group')}")
 
 
+_OVER = {"mean": "the mean over groups", "gap": "the gap", "spread": "the spread", "worst_group": "the worst group"}
+
+
 def _over_word(c: Change) -> str:
-    name = {"gap": "the gap", "spread": "the spread", "worst_group": "the worst group"}[c.kind or "gap"]
+    name = _OVER[c.kind or "gap"]
     if c.trend is Trend.UNDECIDED:
         return f"{name}: no change is shown,"
-    if c.kind == "worst_group":
+    if c.kind in ("mean", "worst_group"):
         return f"{name} is {c.trend.value}:"
     return f"{name} {'narrowed' if c.trend is Trend.BETTER else 'widened'}:"
 
@@ -143,7 +159,8 @@ def _p(p: float) -> str:
 
 
 def _table(changes: list[Change], overall: list[Change], width: int) -> Iterable[RenderableType]:
-    rows = [*sorted(changes, key=_worst_first), *overall]
+    # groups worst first; numbers over groups in their own order
+    rows = [*sorted((c for c in changes if c.kind is None), key=_worst_first), *(c for c in changes if c.kind), *overall]
     names = [words.group_name(c.group) if c.group is not None else (c.kind or "all images").replace("_", " ") for c in rows]
     columns = [
         TextColumn("before", [_side(c, 0) for c in rows]),
@@ -188,6 +205,8 @@ def _foot(result: ComparisonResult, pair: PairComparison, metrics: tuple[str, ..
             f"p: {'; '.join(tests)}. Over the groups of a grouping, p-values are adjusted (Holm)"
             + ("" if pair.design is Design.SEEDS else " and intervals of changes hold together (Šidák)")
         )
+    if pair.design is Design.PAIRED:
+        notes += dict.fromkeys(_LIMITS[name] for metric in metrics if (name := metric.partition("[")[0]) in _LIMITS)
     if _TESTS["permutation"] in tests:
         notes.append(f"{replicates:,} permutations: their p is never below 1/{replicates + 1:,} (--bootstrap)")
     hidden = len(dict.fromkeys(c.metric for c in pair.overall.changes)) - len(metrics)

@@ -14,7 +14,7 @@ SEVERITY = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS, Verdict.NONE)
 
 _RULE = re.compile(
     r"(?P<metric>.+?)(?:\s+(?P<kind>difference|shortfall|ratio|gap|spread|worst[_-]group|min[_-]max[_-]ratio|pairwise[_-]mean))?"
-    r"\s+by\s+(?P<by>.+?)\s*(?P<operator><=|>=|<|>)\s*(?P<limit>\S+)(?:\s*\([^()]*\))*",
+    r"\s+by\s+(?P<by>.+?)(?:\s+given\s+(?P<given>.+?))?\s*(?P<operator><=|>=|<|>)\s*(?P<limit>\S+)(?:\s*\([^()]*\))*",
     re.IGNORECASE,
 )
 
@@ -28,12 +28,14 @@ class RuleParts:
         by: its attributes.
         operator: ``<=``, ``<``, ``>=`` or ``>``.
         limit: as written.
+        given: columns within whose levels it must hold.
     """
 
     kind: str | None
     by: tuple[str, ...]
     operator: str
     limit: str
+    given: tuple[str, ...] = ()
 
 
 def rule_parts(text: str) -> RuleParts | None:
@@ -42,7 +44,8 @@ def rule_parts(text: str) -> RuleParts | None:
     if match is None:
         return None
     kind = match["kind"].lower().replace("-", "_") if match["kind"] else None
-    return RuleParts(kind, tuple(part.strip() for part in match["by"].split(",")), match["operator"], match["limit"])
+    by, given = (tuple(part.strip() for part in (match[name] or "").split(",") if part) for name in ("by", "given"))
+    return RuleParts(kind, by, match["operator"], match["limit"], given)
 
 
 def deciding(rule: RuleResult) -> list[RuleOutcome]:
@@ -53,13 +56,16 @@ def deciding(rule: RuleResult) -> list[RuleOutcome]:
     return sorted(own, key=lambda one: (math.isnan(one.value), 0.0 if math.isnan(one.value) else -sign * one.value))
 
 
-def ruled(result: AuditResult, by: Sequence[str], *kinds: str | None) -> Mapping[tuple[str, str], tuple[Verdict, str]]:
+def ruled(
+    result: AuditResult, by: Sequence[str], *kinds: str | None, given: Group | None = None
+) -> Mapping[tuple[str, str], tuple[Verdict, str]]:
     """What rules say of the contrasts of one grouping.
 
     Args:
         result: the audit.
         by: the grouping's attributes.
         kinds: kinds of the rules that count.
+        given: the level of other columns that the contrasts are within; None for those of all images.
 
     Returns:
         (metric, ``group_key``) → the worst verdict, and the limit that gave it, such as ``<= 0.05``.
@@ -70,6 +76,8 @@ def ruled(result: AuditResult, by: Sequence[str], *kinds: str | None) -> Mapping
         if parts is None or parts.kind not in kinds or _folded(parts.by) != _folded(by):
             continue
         for one in rule.outcomes:
+            if group_key(one.given) != group_key(given):
+                continue
             key = (one.metric, group_key(one.group))
             if key not in found or SEVERITY.index(one.verdict) < SEVERITY.index(found[key][0]):
                 found[key] = (one.verdict, f"{parts.operator} {parts.limit}")

@@ -11,6 +11,10 @@ from fairaudit.results import AuditResult, Disparity, GroupingResult, GroupResul
 COLUMNS = 4
 """Metrics per group that are shown unless more were asked for or are ruled on."""
 
+_WHOLE = ("hamming_accuracy", "subset_accuracy", "mean_f2")
+_OVER_LABELS = ("f1[macro]", "f1[micro]", "true_positive_rate[micro]")
+"""Of several labels what is measured on whole images, and what is shown beside it where there is room."""
+
 _PREFERRED = ("accuracy", "balanced_accuracy", "true_positive_rate", "false_positive_rate", "selection_rate", "f1")
 
 
@@ -35,6 +39,9 @@ def chosen_metrics(result: AuditResult, asked: Sequence[str] = ()) -> tuple[str,
             found += same
         return tuple(dict.fromkeys(found))
     ruled = [one.metric for rule in result.rules for one in rule.outcomes if one.metric in known]
+    if (labels := result.settings.get("multilabel")) is not None:
+        whole = [m for m in dict.fromkeys([*_WHOLE, *ruled, *_OVER_LABELS]) if m in known and not _of_one(m, labels)]
+        return tuple(whole[: max(COLUMNS, sum(m in ruled or m in _WHOLE for m in whole))])
     shown = list(dict.fromkeys([*[m for m in known if m == "accuracy"], *ruled]))
     if len(shown) < COLUMNS:
         shown += [m for m in _typical(known, len(result.settings.get("classes", ()))) if m not in shown]
@@ -96,6 +103,10 @@ def _base(metric: str) -> str:
     return metric.partition("[")[0].casefold()
 
 
+def _of_one(metric: str, labels: Collection[str]) -> bool:
+    return "[" in metric and metric.partition("[")[2][:-1] in labels
+
+
 def _typical(known: Sequence[str], n_classes: int) -> list[str]:
     """The usual metrics: of the positive class if there is one, of both classes of two, else the mean over classes."""
     found: list[str] = []
@@ -128,6 +139,6 @@ def _distance(one: Disparity) -> float:
     value = one.estimate.value
     if math.isnan(value):
         return -1.0
-    if one.metric.startswith("disparate_impact"):  # a ratio: half is as far as double
+    if _base(one.metric).endswith(("_ratio", "disparate_impact")):  # half is as far as double
         return abs(math.log(value)) if 0 < value < math.inf else math.inf
     return abs(value)

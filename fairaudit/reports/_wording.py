@@ -28,6 +28,12 @@ def group_name(group: Group | None) -> str:
     return clean(group_label(group))
 
 
+def contrast_of(one: RuleOutcome) -> str:
+    """Whose contrast of a rule it is: ``Black``, ``Black, age 20-29``, ``age 20-29``; empty for all groups and images."""
+    level = [f"{clean(column)} {clean(value)}" for column, value in (one.given or {}).items()]
+    return ", ".join([*([] if one.group is None else [group_name(one.group)]), *level])
+
+
 def grouping_name(by: tuple[str, ...]) -> str:
     """A grouping for people, ``race × gender``."""
     return " × ".join(clean(attribute) for attribute in by)
@@ -85,6 +91,8 @@ def title(result: AuditResult) -> str:
     classes = [clean(c) for c in result.settings.get("classes", ())]
     shown = ", ".join(classes[:6]) + (f" and {len(classes) - 6} more" if len(classes) > 6 else "")
     said = f"{target} ({shown})" if shown else target
+    if result.settings.get("multilabel") is not None:
+        said = f"{len(classes)} labels ({shown})"
     positive = result.settings.get("positive")
     of = f", positive {clean(positive)}" if positive is not None else ""
     return f"{said}{of}: {count(result.overall.n, 'image')}, {confidence(result)} intervals"
@@ -127,7 +135,7 @@ def _beyond(rules: tuple[RuleResult, ...]) -> str:
 
 def outcome(one: RuleOutcome) -> str:
     """One contrast of a rule and what is to be said of it: ``Black: 0.132 [0.081, 0.190]``."""
-    who = "" if one.group is None else f"{group_name(one.group)}: "
+    who = f"{contrast_of(one)}: " if contrast_of(one) else ""
     if math.isnan(one.value):
         return f"{who}{clean(one.reason or 'undefined')}"
     shown = "infinite" if math.isinf(one.value) else number(one.value)

@@ -7,12 +7,12 @@ import io
 import math
 from collections.abc import Iterator
 
-from fairaudit.results import AuditResult, Estimate, Group
+from fairaudit.results import AuditResult, Estimate, Group, grouping_text
+from fairaudit.results.spreadsheet import guarded
 
 HEADER = ("by", "group", "n", "metric", "kind", "value", "ci_low", "ci_high", "support", "reason")
-"""``by`` is empty for all images together; ``kind`` is ``value`` for a group's own number."""
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+"""``by`` is empty for all images together, and says within which level (``race given age=20-29``) or over which levels
+(``race given age``); ``kind`` is ``value`` for a group's own number, ``shrunk`` for the same drawn towards the others."""
 
 
 def render(result: AuditResult) -> str:
@@ -27,7 +27,7 @@ def render(result: AuditResult) -> str:
     stream = io.StringIO(newline="")
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(HEADER)
-    writer.writerows([_guarded(cell) for cell in row] for row in rows(result))
+    writer.writerows([guarded(cell) if isinstance(cell, str) else cell for cell in row] for row in rows(result))
     return stream.getvalue()
 
 
@@ -36,14 +36,21 @@ def rows(result: AuditResult) -> Iterator[list[str | float]]:
     for metric, estimate in result.overall.metrics.items():
         yield ["", "", result.overall.n, metric, "value", *_numbers(estimate)]
     for grouping in result.groupings:
-        by = ",".join(grouping.by)
+        by = grouping_text(grouping)
         sizes = {_spelt(group.group): group.n for group in grouping.groups}
         for group in grouping.groups:
             for metric, estimate in group.metrics.items():
                 yield [by, _spelt(group.group), group.n, metric, "value", *_numbers(estimate)]
+            for metric, value in (group.shrunk or {}).items():
+                alone = Estimate(value, math.nan, math.nan, group.metrics[metric].support)
+                yield [by, _spelt(group.group), group.n, metric, "shrunk", *_numbers(alone)]
         for one in grouping.disparities:
             name = _spelt(one.group)
             yield [by, name, sizes.get(name, ""), one.metric, one.kind or "disparity", *_numbers(one.estimate)]
+    for mean in result.conditional:
+        by = f"{','.join(mean.by)} given {','.join(mean.given)}"
+        for one in mean.disparities:
+            yield [by, _spelt(one.group), "", one.metric, one.kind or "disparity", *_numbers(one.estimate)]
 
 
 def _numbers(estimate: Estimate) -> list[str | float]:
@@ -54,7 +61,3 @@ def _numbers(estimate: Estimate) -> list[str | float]:
 def _spelt(group: Group | None) -> str:
     """A group as the command line spells it, ``race=Black,gender=Female``."""
     return "" if group is None else ",".join(f"{attribute}={level}" for attribute, level in group.items())
-
-
-def _guarded(cell: str | float) -> str | float:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell

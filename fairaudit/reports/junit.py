@@ -84,7 +84,7 @@ def _properties(result: AuditResult, rule: RuleResult) -> Iterator[tuple[str, ob
 
 
 def _named(one: RuleOutcome) -> str:
-    return f"{words.clean(one.metric)}, {words.group_name(one.group)}"
+    return f"{words.clean(one.metric)}, {words.contrast_of(one) or words.group_name(None)}"
 
 
 def _summed(cases: list[ET.Element]) -> dict[str, str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from fairaudit.reports import _wording as words
+from fairaudit.reports._besides import SHRUNK, Aside, Cell, asides, shrunk_column
+from fairaudit.reports._labels import label_metrics, label_rows, shown
 from fairaudit.reports._markup import safe as _safe
 from fairaudit.reports._markup import table as _table
 from fairaudit.reports._rules import SEVERITY, deciding, group_key, ruled
@@ -32,12 +34,35 @@ def render(result: AuditResult, *, metrics: tuple[str, ...] = (), rows: int = 10
     ]
     if result.rules:
         lines += [*_table(("verdict", "rule", "decided by"), _rules(result.rules)), ""]
-    for grouping in result.groupings:
+    for grouping in result.unconditional:
         kept = [m for m in chosen if metrics or often_defined(grouping, m)] or list(chosen)
         lines += _grouping(result, grouping, kept, rows)
+        for metric in label_metrics(result, grouping, metrics and chosen):
+            lines += _labels(result, grouping, metric, rows)
+        for aside in asides(result, grouping, kept, rows):
+            lines += _aside(aside, int(result.settings.get("min_support", 0)))
     if result.notes:
         lines += ["### Notes", "", *(f"- {_safe(words.clean(note))}" for note in result.notes), ""]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _labels(result: AuditResult, grouping: GroupingResult, metric: str, most: int) -> Iterator[str]:
+    floor = int(result.settings.get("min_support", 0))
+    rows = label_rows(result, grouping, metric, floor)
+    if not rows:
+        return
+    body = []
+    for row in (first := shown(rows, most)):
+        gap, worst = row.gap.estimate, row.worst
+        text = _safe(words.estimate(gap))
+        text += " (too few)" if gap.value == gap.value and gap.support < floor else ""
+        text += f" {words.SYMBOLS[row.verdict[0]]}" if row.verdict is not None else ""
+        at = "–" if worst is None else f"{words.number(worst.estimate.value)} {_safe(words.group_name(worst.group))}"
+        body.append([_safe(words.clean(row.label)), words.number(row.overall.value), text, at])
+    more = f"; {words.count(len(rows) - len(first), 'more label')} in csv and json" if len(first) < len(rows) else ""
+    yield from (f"Labels by {_safe(words.clean(metric))}, largest gap first{more}:", "")
+    yield from _table(("label", "all", "gap", "worst group"), body)
+    yield ""
 
 
 def _rules(rules: Sequence[RuleResult]) -> Iterator[list[str]]:
@@ -64,16 +89,26 @@ def _grouping(result: AuditResult, grouping: GroupingResult, metrics: list[str],
         return f"**{text}**" if key in marks and marks[key][0] is Verdict.FAIL else text
 
     yield from (f"### By {_safe(words.grouping_name(grouping.by))}", "")
+    groups = worst_first(grouping, metrics[0], floor)
+    drawn = {m: shrunk_column(grouping, m, [group.shrunk for group in groups]) for m in metrics}
     body = []
-    for group in worst_first(grouping, metrics[0], floor):
+    for i, group in enumerate(groups):
         same = reference is not None and dict(reference) == dict(group.group)
         name = _safe(words.group_name(group.group)) + (" (reference)" if same else "")
-        values = [cell(group.metrics.get(m), (m, group_key(group.group))) for m in metrics]
+        values = []
+        for m in metrics:
+            values.append(cell(group.metrics.get(m), (m, group_key(group.group))))
+            values += [column[i]] if (column := drawn[m]) is not None else []
         body.append([name, f"{group.n:,}" if group.n else "absent", *values])
-    whole = [cell(result.overall.metrics.get(m)) for m in metrics]
+    whole = [text for m in metrics for text in [cell(result.overall.metrics.get(m)), *([""] if drawn[m] else [])]]
     body.append(["*all images*", f"{result.overall.n:,}", *whole])
-    yield from _table(("group", "n", *(_safe(words.clean(m)) for m in metrics)), body)
-    yield ""
+    heads = [
+        text
+        for m in metrics
+        for text in [_safe(words.clean(m)), *([f"{_safe(words.clean(m))}, shrunk"] if drawn[m] else [])]
+    ]
+    yield from _table(("group", "n", *heads), body)
+    yield from ("", f"{SHRUNK[0].upper()}{SHRUNK[1:]}.", "") if any(drawn.values()) else ("",)
 
     found = contrasts(grouping, metrics, "difference", floor)
     if reference is not None and found:
@@ -107,3 +142,19 @@ def _grouping(result: AuditResult, grouping: GroupingResult, metrics: list[str],
             body.append([_safe(words.contrast_name(d)), value, whose])
         yield from _table(("disparity", "value", "group"), body)
         yield ""
+
+
+def _aside(aside: Aside, floor: int) -> Iterator[str]:
+    def cell(one: Cell) -> str:
+        value, verdict = one
+        if value is None or isinstance(value, str):
+            return "–" if value is None else _safe(value)
+        few = value.value == value.value and value.support < floor
+        text = _safe(words.estimate(value, aside.signed)) + (" (too few)" if few else "")
+        text += "" if verdict is None else f" {words.SYMBOLS[verdict[0]]}"
+        return f"**{text}**" if verdict is not None and verdict[0] is Verdict.FAIL else text
+
+    yield from (f"**{_safe(aside.title)}**", "")
+    rows = [[*map(_safe, texts), *map(cell, cells)] for texts, cells in aside.rows]
+    yield from _table([_safe(name) for name in (*aside.leads, *aside.columns)], rows)
+    yield from ("", *(line for note in aside.notes for line in (f"{_safe(note[:1].upper() + note[1:])}.", "")))

@@ -77,7 +77,7 @@ def _values(result: AuditResult, metrics: tuple[str, ...]) -> Iterator[tuple[str
     """Metric, whose it is, the arguments that single it out, and the number."""
     for metric in metrics:
         yield metric, "all images", {}, result.overall.metrics[metric]
-    for grouping in result.groupings:
+    for grouping in result.unconditional:
         name = words.grouping_name(grouping.by)
         by = [_plain(attribute) for attribute in grouping.by]
         for group in grouping.groups:
@@ -104,7 +104,7 @@ def _section(result: AuditResult, chosen: tuple[str, ...], asked: bool) -> Itera
     yield from ("", f"**{words.SYMBOLS[result.verdict]} {safe(words.verdict_sentence(result))}**", "")
     if result.rules:
         yield from (*table(("verdict", "rule", "decided by"), map(_rule, _sorted(result))), "")
-    for grouping in result.groupings:
+    for grouping in result.unconditional:
         kept = [m for m in chosen if asked or often_defined(grouping, m)] or list(chosen)
         yield from (*_grouping(result, grouping, kept), "")
     yield from ("### How to read this", "")

@@ -12,6 +12,9 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from fairaudit.reports import _wording as words
+from fairaudit.reports._besides import SHRUNK, Aside, Cell, asides, shrunk_column
+from fairaudit.reports._labels import label_metrics, label_rows, labels_of
+from fairaudit.reports._labels import shown as label_shown
 from fairaudit.reports._layout import TextColumn, broken, tables
 from fairaudit.reports._rules import SEVERITY, deciding, group_key, ruled, ruled_metrics
 from fairaudit.reports._selection import chosen_metrics, contrasts, named, often_defined, over_groups, worst_first
@@ -70,7 +73,7 @@ class _Page:
         if result.rules:
             yield Text()
             yield from self.rules()
-        for grouping in result.groupings:
+        for grouping in result.unconditional:
             yield from self.grouping(grouping)
         yield from self.foot()
 
@@ -87,9 +90,14 @@ class _Page:
         listed = f"{words.count(len(groups), 'group')}, worst {words.clean(metrics[0])} first"
         yield from self.heading(f"By {words.grouping_name(grouping.by)}: {listed}")
         yield from self.group_tables(grouping, groups, metrics)
+        if labels_of(self.result):
+            for metric in label_metrics(self.result, grouping, sorted(self.asked)):
+                yield from self.labels(grouping, metric)
         yield from self.differences(grouping, metrics)
         yield from self.between(grouping, metrics)
         yield from self.named(grouping)
+        for aside in asides(self.result, grouping, metrics, self.rows):
+            yield from self.aside(aside)
 
     def heading(self, text: str) -> Iterable[RenderableType]:
         yield Text()
@@ -106,6 +114,10 @@ class _Page:
             cells = [notes.cell(group.metrics.get(metric), marks.get((metric, group_key(group.group)))) for group in groups]
             cells.append(notes.cell(self.result.overall.metrics.get(metric)))
             columns.append(TextColumn(broken(words.clean(metric), 20), cells))
+            if (drawn := shrunk_column(grouping, metric, [group.shrunk for group in groups])) is not None:
+                notes.said.append(SHRUNK)
+                texts = [Text(text, style="dim") for text in [*drawn, ""]]
+                columns.append(TextColumn(f"{broken(words.clean(metric), 20)}\nshrunk", texts))
         leads = [TextColumn("group", first), TextColumn("n", sizes, right=True)]
         yield from tables(leads, columns, self.width, last_apart=True)
         yield from notes.lines()
@@ -114,6 +126,25 @@ class _Page:
         name = words.group_name(group.group)
         same = grouping.privileged is not None and dict(group.group) == dict(grouping.privileged)
         return f"{name} (reference)" if same else name
+
+    def labels(self, grouping: GroupingResult, metric: str) -> Iterable[RenderableType]:
+        rows = label_rows(self.result, grouping, metric, self.floor)
+        if not rows:
+            return
+        first, notes = label_shown(rows, self.rows), Footnotes(self.floor)
+        yield from self.heading(f"Labels by {words.clean(metric)}, largest gap first")
+        ends = [(r.worst.estimate.value, r.worst.group) if r.worst is not None else None for r in first]
+        worst = [Text("–" if one is None else f"{words.number(one[0])} {words.group_name(one[1])}") for one in ends]
+        columns = [
+            TextColumn("all", [Text(words.number(r.overall.value)) for r in first]),
+            TextColumn("gap", [notes.cell(r.gap.estimate, r.verdict) for r in first]),
+            TextColumn("worst group", worst),
+        ]
+        yield from tables([TextColumn("label", [Text(words.clean(r.label)) for r in first])], columns, self.width)
+        if len(rows) > len(first):
+            more = f"and {words.count(len(rows) - len(first), 'more label')}: --format csv or json"
+            yield Padding(Text(more, style="dim"), (0, 0, 0, 2))
+        yield from notes.lines()
 
     def differences(self, grouping: GroupingResult, metrics: list[str]) -> Iterable[RenderableType]:
         found = contrasts(grouping, metrics, "difference", self.floor)
@@ -166,13 +197,36 @@ class _Page:
         if not found:
             return
         notes = Footnotes(self.floor)
-        of = ", each of its worst class" if "[" in found[0].metric else ""
+        one = "label" if labels_of(self.result) else "class"
+        of = f", each of its worst {one}" if "[" in found[0].metric else ""
         yield from self.heading(f"Disparities with a name{of}")
         cells = [notes.cell(d.estimate, marks.get((d.metric, group_key(d.group)))) for d in found]
         names = [broken(words.clean(d.metric), 38) for d in found]
         names = [n if d.group is None else f"{n}\n  {words.group_name(d.group)}" for n, d in zip(names, found, strict=True)]
         leads = [TextColumn("metric", [Text(name) for name in names])]
         yield from tables(leads, [TextColumn("value", cells)], self.width)
+        yield from notes.lines()
+
+    def aside(self, aside: Aside) -> Iterable[RenderableType]:
+        yield from self.heading(aside.title)
+        notes = Footnotes(self.floor)
+
+        def cell(one: Cell) -> Text:
+            value, verdict = one
+            return Text(value) if isinstance(value, str) else notes.cell(value, verdict, aside.signed)
+
+        leads = [
+            TextColumn(
+                name, [Text(broken(texts[i], 18 if name == "metric" else 24)) for texts, _ in aside.rows], right=name == "n"
+            )
+            for i, name in enumerate(aside.leads)
+        ]
+        columns = [
+            TextColumn(broken(name, 20), [cell(cells[i]) for _, cells in aside.rows])
+            for i, name in enumerate(aside.columns)
+        ]
+        yield from tables(leads, columns, self.width, last_apart=aside.last_apart)
+        notes.said += aside.notes
         yield from notes.lines()
 
     def foot(self) -> Iterable[RenderableType]:
@@ -201,6 +255,7 @@ class Footnotes:
         self.reasons: list[str] = []
         self.small = False
         self.verdicts: set[Verdict] = set()
+        self.said: list[str] = []
 
     def cell(self, value: Estimate | None, verdict: tuple[Verdict, str] | None = None, signed: bool = False) -> Text:
         """An estimate with the mark of the rule on it, if there is one."""
@@ -236,6 +291,7 @@ class Footnotes:
         told = [f"{words.SYMBOLS[v]} {_SAYS[v]}" for v in SEVERITY if v in self.verdicts]
         if told:
             lines.append("a rule on this number: " + ", ".join(told))
+        lines += dict.fromkeys(self.said)
         return [Padding(Text(line, style="dim"), (0, 0, 0, 2)) for line in lines]
 
 

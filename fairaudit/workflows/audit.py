@@ -4,26 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from fairaudit.config import AuditSettings
-from fairaudit.errors import PredictionsError, UnknownNameError, UsageError
+from fairaudit.errors import PredictionsError, UsageError
 from fairaudit.metrics.clusters import people_note
-from fairaudit.metrics.design_effects import stored_effects
 from fairaudit.metrics.disparity import Comparison
 from fairaudit.metrics.gate import Grouping, judge_all, policy_verdict, rule_notes
 from fairaudit.metrics.groups import Groups, cross
 from fairaudit.metrics.indices import Draws
-from fairaudit.metrics.intervals import quantile, wilson
-from fairaudit.metrics.measure import Table
+from fairaudit.metrics.multilabel import together_of
 from fairaudit.metrics.rules import Requirement, groupings_asked, parse_requirement
 from fairaudit.metrics.subset import Subset, parse_subset
 from fairaudit.metrics.summary import summarise, summarise_all
-from fairaudit.predictions import MISSING, Column, IntArray, Predictions, Task
+from fairaudit.predictions import MISSING, Column, IntArray, Predictions
 from fairaudit.results import AuditResult, Group, GroupingResult
-from fairaudit.workflows.prepare import Prepared, at_threshold, joint_target, with_levels
+from fairaudit.workflows.audit_extras import Within, completed, given_of, label_errors, spelled_given, within
+from fairaudit.workflows.matching import match
+from fairaudit.workflows.prepare import with_levels
+from fairaudit.workflows.stored import countable, partly_named, stored_table
+from fairaudit.workflows.target import prepared
 
 LARGEST, NAMED = "largest", "named"
 
@@ -51,52 +54,61 @@ def audit(
     told = list(notes)
     predictions = _restrict(predictions, settings.where, told)
     predictions = with_levels(predictions, settings)
-    name, task, parts = _target(predictions, settings.target)
-    positive = None if settings.positive is None else _index("class", settings.positive, task.classes)
-    task = at_threshold(task, name, positive, settings.threshold)
+    target = prepared(predictions, settings)
     identity = None if predictions.identity is None else predictions.identity.codes
-    prepared = Prepared(name, task, positive, parts, settings, identity if settings.cluster else None)
     draws = Draws(settings.bootstrap, settings.seed)
-    labelled = task.y_true != MISSING
+    labelled = target.labelled
     if not labelled.any():
-        raise PredictionsError(f"no row has a label for {name!r}; there is nothing to audit")
+        raise PredictionsError(f"no row has a label for {target.said!r}; there is nothing to audit")
     if not labelled.all():
-        told.append(f"{int((~labelled).sum())} images without a label for {name} are left out")
+        told.append(f"{int((~labelled).sum())} images without a label for {target.said} are left out")
+    told += target.remarks()
     columns = predictions.columns()
     asked = _groupings(settings.by, rules, columns, predictions)
     named = [_spelled(levels, columns) for levels in settings.privileged]
     _check_used(named, asked)
 
+    def listed(how: str, grouping: Grouping, ids: IntArray, missing: int) -> GroupingResult:
+        summary = summarise(grouping, how, missing, draws)
+        return replace(summary, scores=target.scores(ids, len(grouping.groups)), together=together_of(grouping.table))
+
     groupings: list[Grouping] = []
     summaries: list[GroupingResult] = []
+    inside: list[Within] = []
     for by in asked:
         groups = cross(columns, by)
-        table = prepared.table(groups.ids, len(groups))
-        reference, how = _privileged(groups, table.n, named, card_privileged or {})
+        table = target.table(groups.ids, len(groups))
+        wanted = _wanted(groups, named, card_privileged or {})
+        reference, how = _privileged(groups, table.n, wanted)
         comparison = Comparison(settings.confidence, reference, settings.min_support)
         cells = tuple(groups.as_mapping(i) for i in range(len(groups)))
         grouping = Grouping(by, cells, table, comparison, draws)
         missing = int(((groups.ids == MISSING) & labelled).sum())
         groupings.append(grouping)
-        summary = summarise(grouping, how, missing, draws)
-        summaries.append(replace(summary, scores=prepared.scores(groups.ids, len(groups))))
+        summaries.append(replace(listed(how, grouping, groups.ids, missing), named=partly_named(how, wanted)))
         told += _remarks(grouping, missing)
-        if name in by or set(parts) & set(by):
-            told.append(
-                f"{','.join(by)} includes the target: selection rates differ between its groups by design, and rates of "
-                "one class are undefined in groups of another; read accuracy there"
-            )
-    whole = prepared.table(np.zeros_like(task.y_true), 1)
-    overall = summarise_all(whole, settings.confidence)
-    told += _suspicions(whole)
-    if identity is not None and (people := people_note(identity[labelled], settings.cluster, bool(whole.rows))) is not None:
+        if (about := target.about(by)) is not None:
+            told.append(about)
+        for given in given_of(by, asked, settings, rules):
+            levels = cross(columns, spelled_given(given, columns, predictions.numeric))
+            people_too = identity if settings.cluster else None
+            inside.append(within(grouping, groups, levels, labelled, target.table, partial(listed, how), people_too))
+    for one in inside:
+        groupings += one.groupings
+        summaries += one.summaries
+        told += one.notes
+    errors = label_errors(settings, asked, [name for name in columns if target.about((name,)) is not None])
+    summaries, besides = completed(summaries, groupings, errors, settings.shrink)
+    told += besides
+    whole = target.table(np.zeros(len(predictions), dtype=np.int64), 1)
+    overall = countable(summarise_all(whole, settings.confidence), whole, summaries)
+    told += target.suspicions(whole)
+    if identity is not None and (people := people_note(identity[labelled], settings.cluster)) is not None:
         told.append(people)
     judged = judge_all(rules, groupings)
     told += rule_notes(judged)
     record = {
-        "target": name,
-        "classes": list(task.classes),
-        "positive": None if positive is None else task.classes[positive],
+        **target.record(),
         "where": settings.where,
         "confidence": settings.confidence,
         "min_support": settings.min_support,
@@ -111,12 +123,13 @@ def audit(
         rules=judged,
         verdict=policy_verdict(judged),
         notes=tuple(dict.fromkeys(told)),
+        conditional=tuple(one.conditional for one in inside if one.conditional is not None),
     )
 
 
 def _asked_besides(settings: AuditSettings) -> dict[str, Any]:
     """Settings that change what is counted or listed, where they were set."""
-    names = ("bins", "missing", "threshold", "beta", "aggregate", "top_k", "cluster")
+    names = ("bins", "missing", "threshold", "beta", "aggregate", "top_k", "cluster", "given", "label_noise", "shrink")
     asked = settings.model_dump(mode="json", include=set(names), exclude_defaults=True)
     return {name: asked[name] for name in names if name in asked}
 
@@ -132,27 +145,18 @@ def stored_groupings(
         min_support: overrides the audit's own.
     """
     s = result.settings
-    classes = tuple(s["classes"])
-    listed: dict[str, Any] = {"betas": tuple(s.get("beta", ())), "aggregates": tuple(s.get("aggregate", ()))}
-    positive = None if s["positive"] is None else classes.index(s["positive"])
     rebuilt = []
     for g in result.groupings:
         cells: tuple[Group, ...] = tuple(dict(group.group) for group in g.groups)
-        counts = np.array(g.counts, dtype=np.int64).reshape(len(cells), len(classes), len(classes))
         reference = None if g.privileged is None else cells.index(dict(g.privileged))
         rebuilt.append(
             Grouping(
                 g.by,
                 cells,
-                Table(
-                    counts,
-                    classes,
-                    positive,
-                    **listed,
-                    effects=None if g.clusters is None else stored_effects(g.clusters),
-                ),
+                stored_table(s, g),
                 Comparison(confidence or s["confidence"], reference, min_support or s["min_support"]),
                 Draws(s["bootstrap"], s["seed"]),
+                g.given,
             )
         )
     return rebuilt
@@ -186,35 +190,6 @@ def _narrow(name: str, column: Column, subset: Subset) -> Column:
     return Column(renumber[column.codes], tuple(column.levels[i] for i in stay))
 
 
-def _target(predictions: Predictions, name: str | None) -> tuple[str, Task, Mapping[str, Task]]:
-    """The target's name and task, and the parts of a joint one, ``race,gender``."""
-    tasks = predictions.tasks
-    if name is None:
-        if len(tasks) != 1:
-            raise UsageError(f"the predictions have {len(tasks)} targets ({', '.join(tasks)}); name one with --target")
-        return *next(iter(tasks.items())), {}
-    if name not in tasks and "," in name:
-        parts = {found: tasks[found] for part in name.split(",") for found in [_match("target", part.strip(), tasks)]}
-        if len(parts) < 2:
-            raise UsageError(f"--target {name} names one target; a joint target is made of several")
-        return ",".join(parts), joint_target(parts), parts
-    return (found := _match("target", name, tasks)), tasks[found], {}
-
-
-def _match(what: str, name: str, known: Iterable[str]) -> str:
-    choices = list(known)
-    folded = {c.casefold(): c for c in choices}
-    if name in choices:
-        return name
-    if name.strip().casefold() not in folded:
-        raise UnknownNameError(what, name, choices)
-    return folded[name.strip().casefold()]
-
-
-def _index(what: str, name: str, known: Sequence[str]) -> int:
-    return list(known).index(_match(what, name, known))
-
-
 def _groupings(
     by: Iterable[Sequence[str]], rules: Iterable[Requirement], columns: Mapping[str, Column], predictions: Predictions
 ) -> list[tuple[str, ...]]:
@@ -225,7 +200,7 @@ def _groupings(
         for name in wanted:
             if name not in columns and name in predictions.numeric:
                 raise UsageError(f"{name} is numeric and makes no groups; use a column of levels ({', '.join(columns)})")
-        spelled = tuple(_match("attribute", name, columns) for name in wanted)
+        spelled = tuple(match("attribute", name, columns) for name in wanted)
         if len(set(spelled)) != len(spelled):
             raise UsageError(f"--by {','.join(wanted)} names an attribute twice")
         if all(sorted(spelled) != sorted(known) for known in asked):
@@ -238,8 +213,8 @@ def _groupings(
 def _spelled(levels: Mapping[str, str], columns: Mapping[str, Column]) -> dict[str, str]:
     spelled = {}
     for attribute, level in levels.items():
-        name = _match("attribute in --privileged:", attribute, columns)
-        spelled[name] = _match(f"level of {name!r} in --privileged:", level, columns[name].levels)
+        name = match("attribute in --privileged:", attribute, columns)
+        spelled[name] = match(f"level of {name!r} in --privileged:", level, columns[name].levels)
     return spelled
 
 
@@ -251,10 +226,8 @@ def _check_used(named: Iterable[Mapping[str, str]], asked: Iterable[tuple[str, .
             raise UsageError(f"--privileged {text} fits no grouping; the groupings are {'; '.join(map(','.join, known))}")
 
 
-def _privileged(
-    groups: Groups, n: IntArray, named: Iterable[Mapping[str, str]], card: Mapping[str, str]
-) -> tuple[int | None, str]:
-    """The reference cell: what was named most specifically, completed by the largest cell that fits."""
+def _wanted(groups: Groups, named: Iterable[Mapping[str, str]], card: Mapping[str, str]) -> dict[str, str]:
+    """The levels of the reference cell that were named most specifically; the card's where none were."""
     fitting = [levels for levels in named if set(levels) <= set(groups.by)]
     most = max((len(levels) for levels in fitting), default=0)
     wanted: dict[str, str] = {}
@@ -265,6 +238,11 @@ def _privileged(
     if not wanted:
         every = [groups.as_mapping(i) for i in range(len(groups))]
         wanted = {k: v for k, v in card.items() if any(cell.get(k) == v for cell in every)}
+    return wanted
+
+
+def _privileged(groups: Groups, n: IntArray, wanted: Mapping[str, str]) -> tuple[int | None, str]:
+    """The reference cell: what was named, completed by the largest cell that fits."""
     fit = [i for i in range(len(groups)) if all(groups.as_mapping(i)[k] == v for k, v in wanted.items())]
     if not fit or (not wanted and n.max(initial=0) == 0):
         return None, LARGEST
@@ -281,16 +259,3 @@ def _remarks(grouping: Grouping, missing: int) -> list[str]:
         more = f" and {len(absent) - 6} more" if len(absent) > 6 else ""
         told.append(f"no images of {', '.join(absent[:6])}{more} (by {by}): expected, and absent")
     return told
-
-
-def _suspicions(whole: Table) -> list[str]:
-    """Signs that the model was read wrongly: one class only, or far more wrong than chance."""
-    counts, n, k = whole.counts[0], int(whole.n[0]), len(whole.classes)
-    predicted = np.flatnonzero(counts.sum(0))
-    if n >= 20 and len(predicted) == 1 and np.count_nonzero(counts.sum(1)) > 1:
-        return [f"every prediction is {whole.classes[int(predicted[0])]!r}: check preprocessing, weights and classes"]
-    right = float(np.trace(counts))
-    _, most = wilson(np.array([right]), np.array([float(n)]), quantile(0.95))
-    if k > 1 and most[0] < 0.6 / k:  # even at the upper end of what these images allow
-        return [f"accuracy {right / n:.3f} is far below chance: the classes may be listed in a wrong order"]
-    return []

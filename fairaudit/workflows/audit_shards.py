@@ -1,13 +1,14 @@
 """Audit a table that does not fit into memory: counted batch by batch, audited from its counts.
 
 Every rate, interval, disparity and rule follows from counts, so the audit equals that of the table read as a whole. What
-needs the rows (scores, persons, joint targets) is left out, and the audit says so.
+needs the rows (scores, joint targets) is left out, intervals do not know of people, and the audit says so.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -32,14 +33,17 @@ from fairaudit.workflows.audit import (
     _asked_besides,
     _check_used,
     _groupings,
-    _index,
     _privileged,
     _remarks,
     _restrict,
     _spelled,
-    _suspicions,
+    _wanted,
 )
-from fairaudit.workflows.prepare import with_levels
+from fairaudit.workflows.audit_extras import completed, given_of, label_errors, spelled_given, within
+from fairaudit.workflows.matching import index_of
+from fairaudit.workflows.prepare import suspicions, with_levels
+from fairaudit.workflows.stored import countable, partly_named
+from fairaudit.workflows.target import names_labels
 
 MANY_ROWS = 5_000_000
 """Rows from which a folder of parts is streamed without being asked to."""
@@ -53,6 +57,12 @@ class _Ready:
     task: Task
     groups: Groups
     times: IntArray
+    numeric: tuple[str, ...]
+
+    @property
+    def labelled(self) -> IntArray:
+        """(m,) how many images with a label each row stands for."""
+        return np.where(self.task.y_true != MISSING, self.times, 0)
 
     def table(self, ids: IntArray, n_groups: int, positive: int | None, settings: AuditSettings) -> Table:
         counts = confusion(self.task.y_true, self.task.y_pred, ids, n_groups, len(self.task.classes), self.times)
@@ -96,14 +106,22 @@ def audit_shards(
     rules = [parse_requirement(text) for text in settings.rules]
     told = list(notes)
     shards = open_shards(path)
+    if names_labels(settings.target if columns is None else columns.y_true, shards.schema.columns):
+        raise UsageError("several labels are not counted batch by batch; name one target, or read all with --no-stream")
     asked = _asked(shards, settings)
-    streamed = read_streamed(shards, columns, settings.target, asked, _besides(settings))
-    ready = [_ready(part, streamed, settings, by) for part, by in zip(streamed.parts, asked, strict=True)]
+    fixed = [(by, given) for by in asked for given in given_of(by, asked, settings, rules)]
+    read = [*asked, *((*by, *given) for by, given in fixed)]
+    streamed = read_streamed(shards, columns, settings.target, read, _besides(settings))
+    every = [
+        _ready(part, streamed, settings, by)
+        for part, by in zip(streamed.parts, [*asked, *(by for by, _ in fixed)], strict=True)
+    ]
+    ready = every[: len(asked)]
     first = ready[0]
     if settings.where is not None:
         told.append(f"restricted to {int(first.times.sum())} images by --where {settings.where}")
     classes = first.task.classes
-    positive = None if settings.positive is None else _index("class", settings.positive, classes)
+    positive = None if settings.positive is None else index_of("class", settings.positive, classes)
     unlabelled = int(first.times[first.task.y_true == MISSING].sum())
     if unlabelled == first.times.sum():
         raise PredictionsError(f"no row has a label for {streamed.target!r}; there is nothing to audit")
@@ -116,27 +134,51 @@ def audit_shards(
     groupings: list[Grouping] = []
     summaries: list[GroupingResult] = []
     draws = Draws(settings.bootstrap, settings.seed)
+
+    def listed(how: str, grouping: Grouping, _: IntArray, missing: int) -> GroupingResult:
+        return summarise(grouping, how, missing, draws)
+
     for one in ready:
         by, groups = one.groups.by, one.groups
         table = one.table(groups.ids, len(groups), positive, settings)
-        reference, how = _privileged(groups, table.n, named, card_privileged or {})
+        wanted = _wanted(groups, named, card_privileged or {})
+        reference, how = _privileged(groups, table.n, wanted)
         cells = tuple(groups.as_mapping(i) for i in range(len(groups)))
-        grouping = Grouping(by, cells, table, Comparison(settings.confidence, reference, settings.min_support))
-        missing = int(one.times[(groups.ids == MISSING) & (one.task.y_true != MISSING)].sum())
+        grouping = Grouping(by, cells, table, Comparison(settings.confidence, reference, settings.min_support), draws)
+        missing = int(one.labelled[groups.ids == MISSING].sum())
         groupings.append(grouping)
-        summaries.append(summarise(grouping, how, missing, draws))
+        summaries.append(replace(listed(how, grouping, groups.ids, missing), named=partly_named(how, wanted)))
         told += _remarks(grouping, missing)
         if streamed.target in by:
             told.append(
                 f"{','.join(by)} includes the target: selection rates differ between its groups by design, and rates of "
                 "one class are undefined in groups of another; read accuracy there"
             )
+    inside = []
+    for (by, given), one in zip(fixed, every[len(asked) :], strict=True):
+        i = asked.index(by)
+        levels = cross(one.columns, spelled_given(given, one.columns, one.numeric))
+        table_of = partial(one.table, positive=positive, settings=settings)
+        how = summaries[i].privileged_is
+        inside.append(within(groupings[i], one.groups, levels, one.labelled, table_of, partial(listed, how)))
+    for part in inside:
+        groupings += part.groupings
+        summaries += part.summaries
+        told += part.notes
+    errors = label_errors(settings, [one.groups.by for one in ready], [streamed.target])
+    summaries, besides = completed(summaries, groupings, errors, settings.shrink)
+    told += besides
     whole = first.table(np.zeros_like(first.task.y_true), 1, positive, settings)
-    told += _suspicions(whole)
-    if streamed.left:
+    told += suspicions(whole)
+    if "scores" in streamed.left:
         told.append(
-            f"the table was streamed, and its {' and '.join(streamed.left)} were not read: what needs them is left out; "
-            "audit with --no-stream, or audit a part"
+            "the table was streamed, and its scores were not read: what needs them is left out; audit with --no-stream, or "
+            "audit a part"
+        )
+    if "identities" in streamed.left:
+        told.append(
+            "the table was streamed, and who is on its images was not read: intervals treat images as independent, and are "
+            "too narrow where people are on several; audit with --no-stream, or audit a part"
         )
     judged = judge_all(rules, groupings)
     told += rule_notes(judged)
@@ -153,11 +195,12 @@ def audit_shards(
     }
     return AuditResult(
         settings=record,
-        overall=summarise_all(whole, settings.confidence),
+        overall=countable(summarise_all(whole, settings.confidence), whole, summaries),
         groupings=tuple(summaries),
         rules=judged,
         verdict=policy_verdict(judged),
         notes=tuple(dict.fromkeys(told)),
+        conditional=tuple(part.conditional for part in inside if part.conditional is not None),
     )
 
 
@@ -187,4 +230,5 @@ def _ready(part: Part, streamed: Streamed, settings: AuditSettings, by: Sequence
     predictions = with_levels(predictions, settings)
     columns = predictions.columns()
     [spelled] = _groupings([by], [], columns, predictions)
-    return _Ready(columns, predictions.tasks[streamed.target], cross(columns, spelled), times)
+    groups = cross(columns, spelled)
+    return _Ready(columns, predictions.tasks[streamed.target], groups, times, tuple(predictions.numeric))

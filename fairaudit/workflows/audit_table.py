@@ -18,6 +18,7 @@ from fairaudit.metrics.rules import parse_requirement
 from fairaudit.metrics.subset import parse_subset
 from fairaudit.results import AuditResult
 from fairaudit.workflows.audit import audit
+from fairaudit.workflows.audit_extras import named_columns
 from fairaudit.workflows.audit_shards import audit_shards, should_stream
 from fairaudit.workflows.provenance import environment
 from fairaudit.workflows.sweep import swept
@@ -42,8 +43,8 @@ def audit_table(
     Args:
         path: CSV, Parquet, a folder of Parquet parts, or a run folder.
         settings: what is compared with what.
-        y_true: column of labels, or columns of a joint target, ``race,gender``; None where the
-            file is ours and declares its columns.
+        y_true: column of labels, or columns of a joint target, ``race,gender``, or of several labels side by side,
+            ``Smiling+Young``; None where the file is ours and declares its columns.
         y_pred: column of predicted classes; None takes ``<y_true>_pred``.
         y_score: a column that scores the positive class, or ``CLASS=COLUMN`` items.
         row_id: column that names each image.
@@ -68,12 +69,13 @@ def audit_table(
         check_wide_table(sweep, "--sweep")
     columns = None
     if y_true is not None:
-        labels = y_true.split(",")
+        sign = "+" if all(y_true.split("+")[1:]) and "+" in y_true else ","
+        labels = [name.strip() for name in y_true.split(sign)]
         rules = [parse_requirement(text) for text in settings.rules]
-        wanted = dict.fromkeys(name for by in [*settings.by, *(r.by for r in rules)] for name in by)
+        wanted = named_columns(settings, rules)
         columns = TableColumns(
             y_true=y_true,
-            y_pred=y_pred or ",".join(f"{name.strip()}_pred" for name in labels),
+            y_pred=y_pred or sign.join(f"{name}_pred" for name in labels),
             y_score=y_score,
             target=settings.target,
             by=tuple(name for name in wanted if name not in (y_true, *labels) and name not in settings.bins),
@@ -96,7 +98,7 @@ def audit_table(
     else:
         predictions = read_predictions(path, columns)
         if y_true is not None and settings.target is None and len(predictions.tasks) > 1:
-            settings = settings.model_copy(update={"target": ",".join(predictions.tasks)})
+            settings = settings.model_copy(update={"target": sign.join(predictions.tasks)})
         result = audit(predictions, settings)
         files["predictions.parquet"] = partial(write_predictions, predictions)
     if sweep is not None:

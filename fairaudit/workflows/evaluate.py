@@ -30,9 +30,10 @@ from fairaudit.metrics.subset import parse_subset
 from fairaudit.models.classifier import Classifier, load_classifier
 from fairaudit.results import AuditResult
 from fairaudit.workflows.audit import audit
-from fairaudit.workflows.labels import assemble, column_of, columns_of, encode, level_of, spelling
+from fairaudit.workflows.labels import assemble, column_of, columns_of, encode, first_label, level_of, spelling
 from fairaudit.workflows.preflight import preflight
 from fairaudit.workflows.provenance import environment
+from fairaudit.workflows.target import label_names
 
 RUNS = Path("runs")
 
@@ -60,7 +61,7 @@ class Plan:
 
     Attributes:
         manifest: the images.
-        target: the audited target, spelt as the dataset does.
+        target: the audited target, spelt as the dataset does; empty where several labels are audited.
         audit: settings completed from the dataset's card.
         root: folder of the dataset; None where it needs none.
         available: images before a ``limit`` took its sample.
@@ -104,8 +105,9 @@ def evaluate(
         plan = prepare(config)
         levels = {name: plan.manifest.levels(name) for name in plan.manifest.attributes}
         classifier = load_classifier(config.model, config.network, plan.target, levels)
-        spelt, left_out = spelling(classifier.head.tasks, plan.manifest, plan.target)
-        _rehearse(plan, spelt)
+        target = plan.target or first_label(classifier.head.tasks, plan.manifest, str(plan.audit.target))
+        spelt, left_out = spelling(classifier.head.tasks, plan.manifest, target)
+        _rehearse(plan, spelt, target)
         if announce is not None and is_main():
             announce(
                 preflight(
@@ -121,7 +123,7 @@ def evaluate(
         if not is_main():
             return None
         scored = {column_of(task, plan.manifest): scores for task, scores in inference.scores.items()}
-        predictions = assemble(inference.rows, scored, plan.manifest, spelt, plan.target)
+        predictions = assemble(inference.rows, scored, plan.manifest, spelt, target)
     finally:
         finish()
     warnings = [*plan.manifest.notes, *classifier.warnings, *left_out]
@@ -157,19 +159,23 @@ def prepare(config: EvaluateConfig) -> Plan:
     """
     wanted = config.audit
     root = _root(config)
-    options = {**audit_options(config.data, wanted.target, wanted.by), **config.data_options}
+    # Columns with levels of their own; where no grouping is named, the card's are taken.
+    levels = [tuple(n for n in names if n not in wanted.bins) for names in (*wanted.by, *wanted.given) if wanted.by]
+    labels = label_names(wanted.target)
+    wants = [names for names in (*levels, labels) if names]
+    options = {**audit_options(config.data, wanted.target if labels is None else None, wants), **config.data_options}
     manifest = load_dataset(config.data, root, config.split, **options)
     card = manifest.card
     if wanted.target is None and card.target is None:
         raise UsageError(f"{config.data} has no usual target; name one with --target ({', '.join(manifest.attributes)})")
-    target = manifest.column(wanted.target or str(card.target))
+    target = "" if labels is not None else manifest.column(wanted.target or str(card.target))
     by = wanted.by or tuple(g for g in card.by if set(g) <= set(manifest.attributes))
     if not by and not wanted.rules:
         raise UsageError(f"{config.data} has no usual groupings; name one with --by ({', '.join(manifest.attributes)})")
     privileged = tuple(
         {column_of(k, manifest): level_of(v, k, manifest) for k, v in levels.items()} for levels in wanted.privileged
     )
-    if manifest.frame[target].isna().all():
+    if target and manifest.frame[target].isna().all():
         raise DataError(f"no image has a label for {target!r}; there is nothing to audit")
     if wanted.where is not None:
         manifest = _restrict(manifest, wanted.where)
@@ -178,7 +184,8 @@ def prepare(config: EvaluateConfig) -> Plan:
         crossed = dict.fromkeys([target, *(column_of(name, manifest) for group in by for name in group)])
         known = [name for name in crossed if name in manifest.attributes]  # what is not is refused by the audit
         manifest = stratified_sample(manifest, known, config.limit, wanted.seed)
-    completed = wanted.model_copy(update={"target": target, "by": by, "privileged": privileged})
+    named = "+".join(manifest.column(one) for one in labels) if labels else target or wanted.target
+    completed = wanted.model_copy(update={"target": named, "by": by, "privileged": privileged})
     return Plan(manifest, target, completed, root, available)
 
 
@@ -188,18 +195,18 @@ def _root(config: EvaluateConfig) -> Path | None:
     return find_root(name, config.root, source.CARD) if getattr(source, "NEEDS_ROOT", True) else config.root
 
 
-def _rehearse(plan: Plan, spelt: Mapping[str, tuple[str, ...]]) -> None:
+def _rehearse(plan: Plan, spelt: Mapping[str, tuple[str, ...]], target: str) -> None:
     """Audit the labels as if they had been predicted: what is wrong with a rule must not be said after hours of work.
 
     Raises:
         FairauditError: as the audit would.
     """
     n = len(plan.manifest)
-    labels = columns_of(plan.manifest)[0][plan.target]
+    labels = columns_of(plan.manifest)[0][target]
     scores = {name: np.zeros((n, len(classes))) for name, classes in spelt.items()}
-    scores[plan.target][np.arange(n), encode(labels, spelt[plan.target], plan.target)] = 1.0
+    scores[target][np.arange(n), encode(labels, spelt[target], target)] = 1.0
     rows = plan.manifest.frame["row"].to_numpy(dtype=object)
-    table = assemble(rows, scores, plan.manifest, spelt, plan.target)
+    table = assemble(rows, scores, plan.manifest, spelt, target)
     audit(table, plan.audit, card_privileged=plan.manifest.card.privileged)
 
 

@@ -43,7 +43,8 @@ def gate_table(
     later = [text for text, one in parsed.items() if isinstance(one, Rule) and one.worse_by]
     now = tuple(text for text in rules if text not in later)
     by = (*settings.by, *(parsed[text].by for text in later))
-    audited, _ = audit_table(path, settings.model_copy(update={"by": by, "rules": now}), **columns)
+    given = (*settings.given, *(one.given for text in later if isinstance(one := parsed[text], Rule) and one.given))
+    audited, _ = audit_table(path, settings.model_copy(update={"by": by, "given": given, "rules": now}), **columns)
     if not later:
         return audited
     judged = iter(audited.rules)

@@ -75,6 +75,28 @@ def level_of(name: str, column: str, manifest: Manifest) -> str:
         return name
 
 
+def first_label(tasks: Mapping[str, tuple[str, ...]], manifest: Manifest, asked: str) -> str:
+    """The first of several labels that are audited side by side; all of them must be predicted.
+
+    Args:
+        tasks: task → class names, in output order, as the model's head has them.
+        manifest: the labels.
+        asked: ``Smiling+Young``, or ``all``.
+
+    Raises:
+        UsageError: the model does not predict a label, or nothing that the dataset has.
+    """
+    known = {column_of(task, manifest): classes for task, classes in tasks.items()}
+    wanted = asked.split("+") if "+" in asked else [
+        name for name, classes in known.items() if len(classes) == 2 and name in manifest.attributes
+    ]  # fmt: skip
+    lacking = [name for name in wanted if name not in known]
+    if lacking or not wanted:
+        what = repr(lacking[0]) if lacking else "a column of this dataset with two levels"
+        raise UsageError(f"the model predicts {', '.join(tasks)}, not {what}; name another --target or --head")
+    return wanted[0]
+
+
 def assemble(
     rows: StrArray,
     scored: Mapping[str, FloatArray],

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -17,16 +17,20 @@ from fairaudit.errors import UsageError
 from fairaudit.metrics.gate import judge_all, policy_verdict, rule_notes
 from fairaudit.metrics.indices import Draws
 from fairaudit.metrics.measure import Table
+from fairaudit.metrics.over_labels import added_together
 from fairaudit.metrics.rules import parse_requirement
 from fairaudit.metrics.summary import summarise, summarise_all
-from fairaudit.predictions import IntArray
-from fairaudit.results import AuditResult, GroupingResult, GroupResult, GroupScores, Scores
-from fairaudit.workflows.audit import LARGEST, NAMED, _remarks, _suspicions, stored_groupings
+from fairaudit.results import AuditResult, GroupingResult, GroupResult, GroupScores, Scores, grouping_text
+from fairaudit.workflows.audit import LARGEST, NAMED, _remarks, stored_groupings
+from fairaudit.workflows.audit_extras import OF_THESE_IMAGES, restored
 from fairaudit.workflows.provenance import environment
+from fairaudit.workflows.stored import countable, stored_counts, stored_table
+from fairaudit.workflows.target import suspicions_of
 
 _SUMMED = (
     re.compile(r"^(restricted to )(\d+)( images by --where .*)$", re.DOTALL),
     re.compile(r"^()(\d+)( images without a label for .* are left out)$", re.DOTALL),
+    re.compile(r"^()(\d+)( images have a label for some of the \d+ labels only: they count for these)$"),
 )
 """Notes that count images of the whole table; in the union, the images of all shards."""
 
@@ -83,25 +87,28 @@ def merge(shards: Sequence[Shard]) -> AuditResult:
     for other in shards[1:]:
         _check_same(first, other)
     s = first.audit.settings
-    classes = tuple(s["classes"])
-    everybody = [_whole(shard, classes) for shard in shards]
-    united = [_united([shard.audit.groupings[i] for shard in shards], classes) for i in range(len(first.audit.groupings))]
+    everybody = [_whole(shard) for shard in shards]
+    united: list[GroupingResult] = []
+    for i in range(len(first.audit.groupings)):
+        united.append(_united(s, [shard.audit.groupings[i] for shard in shards], united))
     groupings = stored_groupings(replace(first.audit, groupings=tuple(united)))
     draws, summaries, told = Draws(s["bootstrap"], s["seed"]), [], _summed(shards)
     for grouping, one in zip(groupings, united, strict=True):
         summary = summarise(grouping, one.privileged_is, one.missing, draws)
-        summaries.append(replace(summary, scores=one.scores))
-        told += _remarks(grouping, one.missing)
+        summaries.append(replace(summary, scores=one.scores, together=one.together, given=one.given, named=one.named))
+        told += [] if one.given is not None else _remarks(grouping, one.missing)
         told += [note for note in first.audit.notes if note.startswith(_about_target(one))]
-    whole = _table_of_all(first.audit, np.sum(everybody, axis=0))
-    overall = summarise_all(whole, s["confidence"])
-    told += _suspicions(whole)
+    summaries, conditional, besides = restored(summaries, groupings, s)
+    told += besides
+    whole = stored_table(s, _added(s, everybody))
+    overall = countable(summarise_all(whole, s["confidence"]), whole, summaries)
+    told += suspicions_of(whole)
     rules = judge_all([parse_requirement(rule.rule) for rule in first.audit.rules], groupings)
     told += _carried(shards, everybody)
     lost = [name for name in first.audit.overall.metrics if name not in overall.metrics]
     if lost:
         told.append(
-            f"left out of the merged audit, because counts do not tell them: {', '.join(lost)}; audit the predictions"
+            f"left out of the merged audit, because counts do not tell them: {_named(lost, whole)}; audit the predictions"
         )
     told += rule_notes(rules)
     return AuditResult(
@@ -111,6 +118,7 @@ def merge(shards: Sequence[Shard]) -> AuditResult:
         rules=rules,
         verdict=policy_verdict(rules),
         notes=tuple(dict.fromkeys(told)),
+        conditional=conditional,
     )
 
 
@@ -122,8 +130,8 @@ def _check_same(first: Shard, other: Shard) -> None:
             raise UsageError(
                 f"{first.name} and {other.name} cannot be merged: their {key} differs ({_short(mine)} and {_short(theirs)})"
             )
-    if [g.by for g in a.groupings] != [g.by for g in b.groupings]:
-        said = ["; ".join(",".join(g.by) for g in one.groupings) for one in (a, b)]
+    if [(g.by, g.given) for g in a.groupings] != [(g.by, g.given) for g in b.groupings]:
+        said = ["; ".join(map(grouping_text, one.groupings)) for one in (a, b)]
         raise UsageError(
             f"{first.name} and {other.name} cannot be merged: their groupings differ ({said[0]} and {said[1]})"
         )
@@ -134,7 +142,7 @@ def _check_same(first: Shard, other: Shard) -> None:
                 f"{first.name} and {other.name} cannot be merged: the groups of {by} differ; audit shards that declare the "
                 "same levels, such as Parquet files that fairaudit wrote"
             )
-        if mine.privileged_is != theirs.privileged_is or (
+        if (mine.privileged_is, mine.named) != (theirs.privileged_is, theirs.named) or (
             mine.privileged_is == NAMED and mine.privileged != theirs.privileged
         ):
             raise UsageError(f"{first.name} and {other.name} cannot be merged: the privileged group of {by} differs")
@@ -142,18 +150,36 @@ def _check_same(first: Shard, other: Shard) -> None:
         raise UsageError(f"{first.name} and {other.name} cannot be merged: they were judged by different rules")
 
 
-def _united(parts: Sequence[GroupingResult], classes: tuple[str, ...]) -> GroupingResult:
-    """One grouping of the union, as far as it is stored: counts, reference, images left out, histograms of scores."""
-    counts = np.sum([_counts(part, classes) for part in parts], axis=0)
-    reference = _reference(parts, counts)
+def _united(
+    settings: Mapping[str, Any], parts: Sequence[GroupingResult], known: Sequence[GroupingResult]
+) -> GroupingResult:
+    """One grouping of the union, as far as it is stored: counts, reference, images left out, histograms of scores.
+
+    Within a level of other columns the reference is that of all images, which is among the groupings ``known`` by then.
+    """
+    union = _added(settings, parts)
+    if union.given is None:
+        reference = _reference(parts, [one.n for one in union.groups])
+        privileged = None if reference is None else parts[0].groups[reference].group
+    else:
+        privileged = next(one.privileged for one in known if one.by == union.by)
     return replace(
-        parts[0],
-        privileged=None if reference is None else parts[0].groups[reference].group,
+        union,
+        privileged=privileged,
         missing=sum(part.missing for part in parts),
-        counts=counts.tolist(),
         scores=_united_scores([part.scores for part in parts]),
-        clusters=None,
     )
+
+
+def _added(settings: Mapping[str, Any], parts: Sequence[GroupingResult]) -> GroupingResult:
+    """The same groups of all parts, as far as they add up: counts, images, exact matches of several labels."""
+    counts = np.sum([stored_counts(settings, part) for part in parts], axis=0)
+    groups = tuple(
+        replace(same[0], n=sum(one.n for one in same)) for same in zip(*(part.groups for part in parts), strict=True)
+    )
+    known = [part.together for part in parts if part.together is not None]
+    together = added_together(known) if known else None
+    return replace(parts[0], counts=counts.tolist(), groups=groups, clusters=None, together=together)
 
 
 def _united_scores(parts: Sequence[Scores | None]) -> Scores | None:
@@ -175,71 +201,54 @@ def _united_scores(parts: Sequence[Scores | None]) -> Scores | None:
     return Scores(known[0].of, tuple(groups))
 
 
-def _table_of_all(result: AuditResult, counts: IntArray) -> Table:
-    """All images as a table with the audit's classes and options.
-
-    Args:
-        result: the audit whose settings hold.
-        counts: (1, k, k) of all images.
-    """
-    everybody = GroupingResult((), None, LARGEST, 0, counts.tolist(), (GroupResult({}, int(counts.sum()), {}),), ())
-    return stored_groupings(replace(result, groupings=(everybody,)))[0].table
-
-
 def _about_target(grouping: GroupingResult) -> str:
     return f"{','.join(grouping.by)} includes the target: "
 
 
-def _counts(grouping: GroupingResult, classes: tuple[str, ...]) -> IntArray:
-    k = len(classes)
-    return np.array(grouping.counts, dtype=np.int64).reshape(len(grouping.groups), k, k)
+def _named(lost: Sequence[str], whole: Table) -> str:
+    """Metrics as a sentence names them; of many labels not each."""
+    if not whole.several:
+        return ", ".join(lost)
+    said = []
+    for name, bracket, of in (metric.partition("[") for metric in lost):
+        said.append(name if not bracket or of[:-1] in whole.classes else f"every [{of}")
+    return ", ".join(dict.fromkeys(said))
 
 
-def _whole(shard: Shard, classes: tuple[str, ...]) -> IntArray:
-    """(1, k, k) counts of all images, from a grouping that leaves none of them out."""
+def _whole(shard: Shard) -> GroupingResult:
+    """All images as one group, as they are stored, or from a grouping that leaves none of them out."""
+    overall = shard.audit.overall
+    if overall.counts is not None:
+        everybody = GroupResult({}, overall.n, {})
+        return GroupingResult((), None, LARGEST, 0, (overall.counts,), (everybody,), (), together=overall.together)
     for g in shard.audit.groupings:
-        if g.missing == 0:
-            return np.asarray(_counts(g, classes).sum(0, keepdims=True))
+        if g.missing == 0 and g.given is None:
+            counts = stored_counts(shard.audit.settings, g).sum(0, keepdims=True)
+            together = None if g.together is None else added_together([g.together], over_groups=True)
+            everybody = GroupResult({}, sum(one.n for one in g.groups), {})
+            return GroupingResult((), None, LARGEST, 0, counts.tolist(), (everybody,), (), together=together)
     raise UsageError(
-        f"{shard.name} cannot be merged: every grouping leaves images out whose attributes are not known, so that the "
-        "counts of all images are not stored; audit the predictions of all shards together"
+        f"{shard.name} cannot be merged: every grouping leaves images out whose attributes are not known, and the counts "
+        "of all images are not stored; audit its predictions again, which stores them"
     )
 
 
-def _reference(parts: Sequence[GroupingResult], counts: IntArray) -> int | None:
-    """Index of the union's reference group.
+def _reference(parts: Sequence[GroupingResult], sizes: Sequence[int]) -> int | None:
+    """Index of the union's reference group: the one named, or the largest in the union of those that have what was named.
 
-    Where it was the largest group, the largest of the union is; but a level may have been named (``race=White`` of race ×
-    gender), which the audits do not store. Every set of levels that explains all shards is tried, and all must agree.
+    Args:
+        parts: the grouping in every shard; they were named the same.
+        sizes: images of each group in the union.
     """
-    g = parts[0]
-    groups = [dict(one.group) for one in g.groups]
-    known = [part for part in parts if part.privileged is not None]
+    groups = [dict(one.group) for one in parts[0].groups]
+    known = [part.privileged for part in parts if part.privileged is not None]
     if not known:
         return None
-    chosen = [dict(part.privileged or {}) for part in known]
-    if g.privileged_is != LARGEST:
-        return groups.index(chosen[0])
-    shared = [name for name in g.by if len({one[name] for one in chosen}) == 1]
-    found = set()
-    for size in range(len(shared) + 1):
-        for names in combinations(shared, size):
-            fit = [i for i, one in enumerate(groups) if all(one[name] == chosen[0][name] for name in names)]
-            if all(
-                _largest(fit, [one.n for one in part.groups]) == groups.index(one)
-                for part, one in zip(known, chosen, strict=True)
-            ):
-                found.add(_largest(fit, [int(n) for n in counts.sum((-2, -1))]))
-    if len(found) != 1:
-        raise UsageError(
-            f"the privileged group of {','.join(g.by)} cannot be told for all shards together; name the whole group with "
-            "--privileged when auditing each shard"
-        )
-    return found.pop()
-
-
-def _largest(fit: Iterable[int], n: Sequence[int]) -> int:
-    return max(fit, key=lambda i: (n[i], -i))
+    if parts[0].privileged_is == NAMED:
+        return groups.index(dict(known[0]))
+    wanted = parts[0].named or {}
+    fit = [i for i, one in enumerate(groups) if all(one[name] == level for name, level in wanted.items())]
+    return max(fit, key=lambda i: (sizes[i], -i))
 
 
 def _summed(shards: Sequence[Shard]) -> list[str]:
@@ -251,18 +260,18 @@ def _summed(shards: Sequence[Shard]) -> list[str]:
     return told
 
 
-def _carried(shards: Sequence[Shard], everybody: Sequence[IntArray]) -> list[str]:
+def _carried(shards: Sequence[Shard], everybody: Sequence[GroupingResult]) -> list[str]:
     """Notes that are not computed from the images of one shard."""
     carried: list[str] = []
     people = False
-    for shard, counts in zip(shards, everybody, strict=True):
-        own = {*_suspicions(_table_of_all(shard.audit, counts)), *rule_notes(shard.audit.rules)}
+    for shard, everyone in zip(shards, everybody, strict=True):
+        own = {*suspicions_of(stored_table(shard.audit.settings, everyone)), *rule_notes(shard.audit.rules)}
         for grouping, stored in zip(stored_groupings(shard.audit), shard.audit.groupings, strict=True):
             own |= set(_remarks(grouping, stored.missing))
             own |= {note for note in shard.audit.notes if note.startswith(_about_target(stored))}
         for note in shard.audit.notes:
             people |= _PEOPLE.match(note) is not None
-            if note not in own and not any(pattern.match(note) for pattern in (*_SUMMED, _PEOPLE)):
+            if note not in own and not any(pattern.match(note) for pattern in (*_SUMMED, _PEOPLE, OF_THESE_IMAGES)):
                 carried.append(note)
     if people:
         carried.append(

@@ -141,6 +141,11 @@ def _plannable(text: str) -> Rule:
     rule = parse_rule(text)
     if rule.worse_by:
         raise UsageError(f"the rule {rule.text!r} compares with a baseline, which a plan does not know")
+    if rule.given:
+        raise UsageError(
+            f"the rule {rule.text!r} must hold in every level of {','.join(rule.given)}; plan it for one level, without "
+            "'given'"
+        )
     denominator(rule)
     return rule
 

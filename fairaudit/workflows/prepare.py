@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -14,10 +15,11 @@ from fairaudit.metrics.counts import confusion
 from fairaudit.metrics.design_effects import DesignEffects, design_effects
 from fairaudit.metrics.groups import binned, with_unknown
 from fairaudit.metrics.histograms import group_scores
+from fairaudit.metrics.intervals import quantile, wilson
 from fairaudit.metrics.joint import joined, joint_classes, joint_measures
 from fairaudit.metrics.measure import Table
 from fairaudit.metrics.score_measures import check_scores, score_measures
-from fairaudit.predictions import MISSING, IntArray, Predictions, Task
+from fairaudit.predictions import MISSING, BoolArray, IntArray, Predictions, Task
 from fairaudit.results import Scores
 
 MOST_CELLS = 2**28
@@ -67,6 +69,38 @@ class Prepared:
     settings: AuditSettings
     identity: IntArray | None = None
 
+    @property
+    def said(self) -> str:
+        """How a sentence calls the target."""
+        return self.name
+
+    @property
+    def labelled(self) -> BoolArray:
+        """(n,) whether an image has a known label."""
+        return np.asarray(self.task.y_true != MISSING)
+
+    def remarks(self) -> list[str]:
+        """What a reader must know of the target; nothing that is not said elsewhere."""
+        return []
+
+    def about(self, by: Sequence[str]) -> str | None:
+        """What a reader must know where the target, or a part of it, defines groups."""
+        if self.name not in by and not set(self.parts) & set(by):
+            return None
+        return (
+            f"{','.join(by)} includes the target: selection rates differ between its groups by design, and rates of "
+            "one class are undefined in groups of another; read accuracy there"
+        )
+
+    def suspicions(self, whole: Table) -> list[str]:
+        """Signs that the model was read wrongly, see ``suspicions``."""
+        return suspicions(whole)
+
+    def record(self) -> dict[str, Any]:
+        """What an audit stores of its target."""
+        positive = None if self.positive is None else self.task.classes[self.positive]
+        return {"target": self.name, "classes": list(self.task.classes), "positive": positive}
+
     def table(self, ids: IntArray, groups: int) -> Table:
         """Counts of every group, and what is measured on its rows.
 
@@ -77,9 +111,9 @@ class Prepared:
         counts = confusion(self.task.y_true, self.task.y_pred, ids, groups, len(self.task.classes))
         s = self.settings
         table = Table(counts, self.task.classes, self.positive, s.beta, s.aggregate, per_class=not self.parts)
-        rows = score_measures(self.task, ids, table, s.top_k)
+        rows = score_measures(self.task, ids, table, s.top_k, self.identity)
         if self.parts:
-            rows |= joint_measures([*self.parts.values()], ids, table)
+            rows |= joint_measures([*self.parts.values()], ids, table, self.identity)
         return replace(table, rows=rows, effects=self._effects(ids, groups))
 
     def _effects(self, ids: IntArray, groups: int) -> DesignEffects | None:
@@ -104,6 +138,23 @@ class Prepared:
             return None
         ids = np.where(task.y_true == MISSING, MISSING, ids)
         return Scores(task.classes[of], group_scores(task.y_score[:, of], task.y_true == of, ids, groups))
+
+
+def suspicions(whole: Table) -> list[str]:
+    """Signs that the model was read wrongly: one class only, or far more wrong than chance.
+
+    Args:
+        whole: all images, as a table of one group.
+    """
+    counts, n, k = whole.counts[0], int(whole.n[0]), len(whole.classes)
+    predicted = np.flatnonzero(counts.sum(0))
+    if n >= 20 and len(predicted) == 1 and np.count_nonzero(counts.sum(1)) > 1:
+        return [f"every prediction is {whole.classes[int(predicted[0])]!r}: check preprocessing, weights and classes"]
+    right = float(np.trace(counts))
+    _, most = wilson(np.array([right]), np.array([float(n)]), quantile(0.95))
+    if k > 1 and most[0] < 0.6 / k:  # even at the upper end of what these images allow
+        return [f"accuracy {right / n:.3f} is far below chance: the classes may be listed in a wrong order"]
+    return []
 
 
 def joint_target(parts: Mapping[str, Task]) -> Task:

@@ -11,7 +11,7 @@ from fairaudit.metrics.counts import cells
 from fairaudit.metrics.histograms import sweep
 from fairaudit.metrics.rates import RATES, rate_values
 from fairaudit.predictions import FloatArray, IntArray
-from fairaudit.results import AuditResult, Scores, group_label
+from fairaudit.results import AuditResult, Scores, group_label, grouping_text
 
 Columns = dict[str, list[str] | FloatArray | IntArray]
 
@@ -31,7 +31,7 @@ def swept(result: AuditResult) -> Columns:
     Raises:
         UsageError: the audit has no scores of one class.
     """
-    blocks = [_block(",".join(g.by), [group_label(one.group) for one in g.groups], g.scores) for g in result.groupings
+    blocks = [_block(grouping_text(g), [group_label(one.group) for one in g.groups], g.scores) for g in result.groupings
               if g.scores is not None]  # fmt: skip
     if not blocks:
         raise UsageError(

@@ -54,6 +54,47 @@ def test_out_is_a_file_or_a_folder(two: tuple[Path, Path], cli: Cli) -> None:
     assert json.loads(Path("mine.json").read_text()) == first.record
 
 
+def test_a_stored_comparison_is_shown_again(two: tuple[Path, Path], cli: Cli) -> None:
+    first = cli("compare", *two, "--y-true", "gender", "--by", "race", "--out", "found", "-q")
+    again = cli("compare", "found/comparison.json")
+    assert (again.code, again.out, again.err) == (0, first.out, "")
+    assert cli("compare", "found").out == first.out
+    assert "f1[man] by race" in cli("compare", "found", "--metric", "f1[man]").out
+    assert cli("compare", "found", "-f", "json").out == Path("found/comparison.json").read_text()
+    for words in (("--by", "race"), ("--unpaired",), ("--out", "other"), ("--y-true", "gender"), ("--no-cluster",)):
+        cli("compare", "found", *words).refused(
+            "a stored comparison is shown as it is: only --metric and --format apply to it"
+        )
+    Path("broken.json").write_text("{}")
+    cli("compare", "broken.json").refused("broken.json is not a comparison; name what 'fairaudit compare --out' wrote")
+    assert cli("compare", "found", "--metric", "acuracy").err.startswith(
+        "fairaudit: unknown metric 'acuracy'; did you mean 'accuracy'"
+    )
+
+
+def test_people_scores_and_joint_targets(two: tuple[Path, Path], cli: Cli) -> None:
+    for i, path in enumerate(two):
+        frame = pd.read_csv(path)
+        frame["who"] = [f"p{j // 3}" for j in range(len(frame))]
+        frame["p_man"] = [((7 * j + i) % 20) / 20 for j in range(len(frame))]
+        frame["race_pred"] = frame["race"]
+        frame.to_csv(path, index=False)
+    words = ("compare", *two, "--by", "race")
+    people = cli(*words, "--y-true", "gender", "--identity", "who")
+    assert (people.code, people.err) == (0, "")
+    assert "whose images change together" in " ".join(people.out.split())
+    blunt = cli(*words, "--y-true", "gender", "--identity", "who", "--no-cluster")
+    assert "McNemar's mid-p" in " ".join(blunt.out.split())
+    assert "whose images change together" not in " ".join(blunt.out.split())
+    scores = cli(*words, "--y-true", "gender", "--positive", "man", "--y-score", "p_man", "--metric", "auroc")
+    assert "auroc by race" in scores.out
+    joint = cli(*words, "--y-true", "race,gender", "-f", "json").record
+    assert joint["settings"]["target"] == "race,gender"
+    cli(*words, "--identity", "who").refused(
+        "--y-pred, --y-score, --id, --identity and --classes describe a table: name its labels with --y-true"
+    )
+
+
 def test_seeds_are_named_one_by_one(two: tuple[Path, Path], cli: Cli) -> None:
     before, after = two
     words = ("--before", before, "--before", after, "--after", after, "--after", before)

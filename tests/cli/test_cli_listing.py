@@ -10,7 +10,7 @@ import pytest
 
 import fairaudit
 from fairaudit import plugins
-from fairaudit.metrics.coverage import COVERAGE
+from fairaudit.metrics.coverage import COVERAGE, SEED
 from tests.cli.conftest import Cli
 
 
@@ -44,6 +44,10 @@ def test_metrics_and_schema(cli: Cli) -> None:
     schema = cli("list", "schema").record
     jsonschema.Draft202012Validator.check_schema(schema)
     assert schema["properties"]["verdict"]["enum"] == ["pass", "fail", "inconclusive", "none"]
+    assert cli("list", "schema", "audit").record == schema
+    comparison = cli("list", "schema", "comparison").record
+    jsonschema.Draft202012Validator.check_schema(comparison)
+    assert comparison["title"] == "fairaudit comparison"
 
 
 @pytest.mark.parametrize("columns", [40, 80, 132])
@@ -53,10 +57,16 @@ def test_intervals_and_what_they_are_worth(columns: int, cli: Cli, monkeypatch: 
     assert (result.code, result.err) == (0, "")
     lines = result.out.splitlines()
     assert all(len(line) <= columns and line == line.rstrip() for line in lines)
-    numbers = [match for line in lines if (match := re.search(r" (\d+\.\d) +(\d+\.\d)$", line))]
-    assert [(m[1], m[2]) for m in numbers] == [(f"{100 * c.mean:.1f}", f"{100 * c.least:.1f}") for c in COVERAGE]
-    told = "".join(result.out.split())  # however narrow the columns are, no character of the first is lost
-    assert all(one.method.split()[0][:7] in told for one in COVERAGE)
+    numbers = [match for line in lines if (match := re.search(r" (\d+) +([\d,]+|exact) +(\d+\.\d) +(\d+\.\d)$", line))]
+    assert [m.groups() for m in numbers] == [
+        (str(c.cells), f"{c.trials:,}" if c.trials else "exact", f"{100 * c.mean:.1f}", f"{100 * c.least:.1f}")
+        for c in COVERAGE
+    ]
+    told = "".join(result.out.split())  # however narrow the columns are, no character is lost
+    assert all("".join(f"{one.quantity}: {one.method}".split()) in told for one in COVERAGE)
+    if columns >= 80:  # a simulation is one line, and wide enough for it
+        assert all(any(line.startswith(f"  {one.simulated} ") for line in lines) for one in COVERAGE)
+    assert f"seed{SEED}" in told
     cli("list", "intervals", "gap").refused("'fairaudit list intervals' prints everything that there is; leave 'gap' out")
 
 

@@ -225,7 +225,7 @@ def test_what_does_not_exist_is_refused_before_the_model_runs(
         (("audit",), "missing argument 'PREDICTIONS'"),
         (("list", "dataset"), "unknown list 'dataset'; did you mean 'datasets'?"),
         (("list", "datasets", "utkfaces"), "unknown dataset 'utkfaces'; did you mean 'utkface'?"),
-        (("list", "schema", "x"), "'fairaudit list schema' prints everything that there is; leave 'x' out"),
+        (("list", "schema", "x"), "unknown schema 'x'; choose from audit, comparison"),
         (("gate", "none"), "none: no such file; name an audit.json or a run folder"),
         (("report", "."), "audit.json: no such file; name an audit.json or a run folder"),
     ],

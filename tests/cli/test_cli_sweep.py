@@ -45,6 +45,16 @@ def test_every_threshold_is_that_of_a_plain_count(scored: Path, tmp_path: Path, 
             assert np.isnan(row["precision"])
 
 
+def test_no_group_is_a_formula(scored: Path, cli: Cli) -> None:
+    frame = pd.read_csv(scored)
+    frame["g"] = np.where(frame["g"] == "a", "=1+1", "@b")
+    frame.to_csv(scored, index=False)
+    for name in ("sweep.csv", "sweep.parquet"):
+        cli("audit", scored, "--y-true", "y", "--y-score", "p_f", "--positive", "f", "--by", "g", "--sweep", name)
+    assert set(pd.read_csv("sweep.csv")["group"]) == {"'=1+1", "'@b"}
+    assert set(pd.read_parquet("sweep.parquet")["group"]) == {"=1+1", "@b"}, "Parquet is no spreadsheet"
+
+
 def test_what_cannot_be_swept_writes_nothing(scored: Path, tmp_path: Path, cli: Cli) -> None:
     words = ("audit", scored, "--y-true", "y", "--by", "g", "--out", "run")
     for more, message in (

@@ -141,6 +141,17 @@ def test_scores_are_left_out_and_that_is_said(tmp_path: Path) -> None:
             audit_shards(folder, AuditSettings.model_validate({**PLAIN.model_dump(), **changes}))
 
 
+def test_people_need_the_rows_and_that_is_said(tmp_path: Path) -> None:
+    who = Column(np.arange(700) // 7, tuple(map(str, range(100))))
+    folder = written(replace(predictions(4), identity=who), tmp_path / "run")
+    result = audit_shards(folder, PLAIN)
+    assert [note for note in result.notes if "streamed" in note] == [
+        "the table was streamed, and who is on its images was not read: intervals treat images as independent, and are too "
+        "narrow where people are on several; audit with --no-stream, or audit a part"
+    ]
+    assert to_json(replace(result, notes=())) == to_json(replace(audit(predictions(4), PLAIN), notes=()))
+
+
 def test_large_folders_stream_by_themselves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = written(predictions(5), tmp_path / "run")
     assert not streaming.should_stream(folder)

@@ -16,6 +16,7 @@ from fairaudit.errors import PredictionsError, UnknownNameError, UsageError
 from fairaudit.predictions import Column, IntArray, Predictions, Task
 from fairaudit.reports._comparison import render_comparison
 from fairaudit.results import group_label
+from fairaudit.workflows.audit import audit
 from fairaudit.workflows.compare import Side, compare, compare_files
 
 SETTINGS = AuditSettings(by=(("race",),), positive="woman", bootstrap=200)
@@ -75,7 +76,9 @@ def test_what_only_one_side_has_is_left_out_and_said() -> None:
     before, after = predictions(), predictions((0.75, 0.9))
     result = compare([Side("a", before)], [Side("b", after.take(np.arange(50, 400)))], SETTINGS).pairs[0]
     assert (result.design, result.n) == (Design.PAIRED, (350, 350))
-    assert result.notes[0].startswith("paired on the 350 images that both have; 50 of a and 0 of b are left out")
+    assert result.notes == (
+        "paired on the 350 images that both have; 50 of a and 0 of b are left out, the first is 0/0.jpg of a",
+    )
 
 
 def test_other_images_are_compared_as_such_and_it_is_said() -> None:
@@ -122,14 +125,165 @@ def test_seeds() -> None:
     assert max(map(len, text.splitlines())) <= 80
 
 
-def test_where_and_people() -> None:
+def test_seeds_have_scores_and_say_which_runs_have_other_images() -> None:
+    before = [Side(f"a{i}", scored(predictions(seed=i), i, 3.0)) for i in range(3)]
+    after = [Side(f"b{i}", scored(predictions((0.8, 0.9), seed=9 + i), 9 + i, 0.5)) for i in range(3)]
+    result = compare(before, after, SETTINGS, seeds=True)
+    auroc = find(result, "Black", metric="auroc")
+    assert (auroc.trend, auroc.test) == (Trend.WORSE, "paired t")
+    own = [audit(s.predictions, SETTINGS).groupings[0].groups[0].metrics["auroc"].value for s in before]
+    assert auroc.before.value == pytest.approx(np.mean(own))
+    assert not any("same images" in note for note in result.pairs[0].notes)
+    fewer = [*after[:2], Side("b2", after[2].predictions.take(np.arange(300)))]
+    note = compare(before, fewer, SETTINGS, seeds=True).pairs[0].notes[-1]
+    assert note.startswith("the runs do not all have the same images: b2 differs from a0, and what changes with the images")
+    task = after[1].predictions.tasks["gender"]
+    wrong = replace(after[1].predictions, tasks={"gender": replace(task, y_true=1 - task.y_true)})
+    with pytest.raises(PredictionsError, match=r"a0 and b1 do not pair: 'gender' differs"):
+        compare(before, [after[0], Side("b1", wrong), after[2]], SETTINGS, seeds=True)
+
+
+def test_where() -> None:
     before, after = predictions(), predictions((0.8, 0.9))
-    before = replace(before, identity=Column(np.arange(400) // 2, tuple(map(str, range(200)))))
     settings = SETTINGS.model_copy(update={"where": 'gender == "woman"'})
     result = compare([Side("a", before)], [Side("b", after)], settings)
     women = before.tasks["gender"].y_true == 1
     assert result.pairs[0].n == (women.sum(), women.sum())
-    assert "people are on" in result.pairs[0].notes[0]
+
+
+def named(one: Predictions, who: IntArray, names: tuple[str, ...] | None = None) -> Predictions:
+    """Predictions with people; codes may stand for other names."""
+    return replace(one, identity=Column(who, names or tuple(f"p{i}" for i in range(int(who.max()) + 1))))
+
+
+def copied(one: Predictions, times: int) -> Predictions:
+    """Every image several times, as images of one person."""
+    rows = np.array([f"{row}#{i}" for row in one.rows for i in range(times)], dtype=object)
+    wide = {name: Task(t.classes, np.repeat(t.y_true, times), np.repeat(t.y_pred, times)) for name, t in one.tasks.items()}
+    race = one.attributes["race"]
+    column = Column(np.repeat(race.codes, times), race.levels)
+    return named(Predictions(rows, wide, {"race": column}), np.repeat(np.arange(len(one)), times))
+
+
+def test_copies_of_peoples_images_say_no_more_than_one_of_each() -> None:
+    before, after = predictions(), predictions((0.8, 0.9))
+    once = compare([Side("a", before)], [Side("b", after)], SETTINGS)
+    sides = [Side("a", copied(before, 3))], [Side("b", copied(after, 3))]
+    people, blunt = compare(*sides, SETTINGS), compare(*sides, SETTINGS.model_copy(update={"cluster": False}))
+    for group in ("Black", "White"):
+        a, b, c = (find(r, group) for r in (once, people, blunt))
+        assert (b.test, c.test) == ("person sign-flip", "mcnemar")
+        assert b.p == pytest.approx(a.p)
+        width = [x.change.ci_high - x.change.ci_low for x in (a, b, c)]
+        assert width[0] <= width[1] + 1e-3
+        assert width[1] <= 1.1 * width[0]
+        assert width[2] < 0.65 * width[0]
+    assert find(blunt, "Black").p < find(once, "Black").p
+    assert find(people, None, "gap").p == pytest.approx(find(once, None, "gap").p, abs=0.05)
+    assert people.pairs[0].notes[0].startswith("1,200 images show 400 people, whose images change together")
+    assert "McNemar's test is replaced by an exact sign-flip test" in people.pairs[0].notes[0]
+    assert (blunt.pairs[0].notes, blunt.settings["cluster"]) == ((), False)
+    assert "exact sign-flip test, mid-p, of what each person gained or lost" in " ".join(render_comparison(people).split())
+
+
+def test_people_are_known_by_name_and_on_either_side() -> None:
+    before, after = predictions(), predictions((0.8, 0.9))
+    who = np.arange(400) // 4
+    a, b = named(before, who), named(after, 99 - who, tuple(f"p{i}" for i in range(99, -1, -1)))
+    both = compare([Side("a", a)], [Side("b", b)], SETTINGS)
+    assert comparison_json(compare([Side("a", a)], [Side("b", after)], SETTINGS)) == comparison_json(both)
+    assert comparison_json(compare([Side("a", before)], [Side("b", b)], SETTINGS)) == comparison_json(both)
+    with pytest.raises(
+        PredictionsError, match=r"a and b do not pair: who is on the image differs in 396 of 400 .* '0/4.jpg'"
+    ):
+        compare([Side("a", a)], [Side("b", named(after, np.zeros(400, dtype=np.int64)))], SETTINGS)
+
+
+def test_people_on_different_images() -> None:
+    before, after = named(predictions(), np.arange(400) // 4), named(predictions((0.7, 0.9), images=1), np.arange(400) // 4)
+    result = compare([Side("a", before)], [Side("b", after)], SETTINGS)
+    assert "although 100 people are on both" in result.pairs[0].notes[1]
+    apart = replace(after, identity=Column(np.arange(400) // 4, tuple(f"q{i}" for i in range(100))))
+    other = compare([Side("a", before)], [Side("b", apart)], SETTINGS)
+    assert other.pairs[0].notes[1].endswith("intervals follow the design effect of people")
+    plain = compare([Side("a", before)], [Side("b", apart)], SETTINGS.model_copy(update={"cluster": False}))
+    for group in ("Black", "White"):
+        width = [find(r, group).change.ci_high - find(r, group).change.ci_low for r in (other, plain)]
+        assert width[0] >= width[1]
+    assert find(other, "Black").trend is Trend.WORSE
+
+
+def scored(one: Predictions, seed: int, strength: float = 1.5) -> Predictions:
+    task = one.tasks["gender"]
+    score = 1 / (1 + np.exp(-strength * (task.y_true - 0.5) - np.random.default_rng(seed).normal(size=len(one))))
+    both = replace(task, y_score=np.stack([1 - score, score], 1))
+    return replace(one, tasks={"gender": both})
+
+
+def test_scores() -> None:
+    before, after = scored(predictions(), 1, 4.0), scored(predictions((0.8, 0.9)), 2, 0.5)
+    result = compare([Side("a", before)], [Side("b", after)], SETTINGS)
+    listed = audit(before, SETTINGS).overall.metrics
+    assert {c.metric for c in result.pairs[0].overall.changes} == set(listed)
+    for metric in ("auroc", "average_precision", "brier", "log_loss", "ece", "ece_equal_mass", "confidence_ece"):
+        overall = next(c for c in result.pairs[0].overall.changes if c.metric == metric)
+        assert overall.before.value == pytest.approx(listed[metric].value)
+        assert find(result, "Black", metric=metric).before.value == pytest.approx(
+            audit(before, SETTINGS).groupings[0].groups[0].metrics[metric].value
+        )
+        if not metric.startswith(("ece", "confidence")):
+            assert overall.trend is Trend.WORSE, metric
+    text = " ".join(render_comparison(result, metrics=("auroc", "ece", "brier")).split())
+    assert "combined with DeLong's covariance of the two models" in text
+    assert "their correlation in a paired bootstrap of the rows" in text
+    # the other order of classes is the same comparison
+    task, score = after.tasks["gender"], after.tasks["gender"].y_score
+    assert score is not None
+    turned = Task(("woman", "man"), 1 - task.y_true, 1 - task.y_pred, score[:, ::-1])
+    again = compare([Side("a", before)], [Side("b", replace(after, tasks={"gender": turned}))], SETTINGS)
+    assert comparison_json(again) == comparison_json(result)
+    alone = compare([Side("a", before)], [Side("b", predictions((0.8, 0.9)))], SETTINGS).pairs[0]
+    assert "only a has scores: metrics of scores are not compared" in alone.notes
+    assert "auroc" not in {c.metric for c in alone.overall.changes}
+
+
+def test_a_threshold_decides_both_sides() -> None:
+    before, after = scored(predictions(), 1), scored(predictions(), 2)
+    strict = compare([Side("a", before)], [Side("b", after)], SETTINGS.model_copy(update={"threshold": 0.9}))
+    assert strict.settings["threshold"] == 0.9
+    for side, predicted in zip(("before", "after"), (before, after), strict=True):
+        score = predicted.tasks["gender"].y_score
+        assert score is not None
+        overall = next(c for c in strict.pairs[0].overall.changes if c.metric == "selection_rate")
+        assert getattr(overall, side).value == pytest.approx(float(np.mean(score[:, 1] >= 0.9)))
+
+
+def test_joint_targets() -> None:
+    rng = np.random.default_rng(0)
+
+    def both(seed: int) -> Predictions:
+        one = predictions((0.9, 0.8), seed=seed)
+        age = Task(("old", "young"), np.arange(400) % 2, np.where(rng.random(400) < 0.8, np.arange(400) % 2, 0))
+        return replace(one, tasks={**one.tasks, "age": age})
+
+    before, after = both(1), both(2)
+    settings = SETTINGS.model_copy(update={"target": "Gender, age", "positive": None})
+    result = compare([Side("a", before)], [Side("b", after)], settings)
+    assert result.settings["target"] == "gender,age"
+    assert result.settings["classes"] == ["man old", "man young", "woman old", "woman young"]
+    right = [
+        (s.tasks["gender"].y_true == s.tasks["gender"].y_pred) * 1 + (s.tasks["age"].y_true == s.tasks["age"].y_pred)
+        for s in (before, after)
+    ]
+    for metric, count in (("accuracy", 2), ("some_right", 1), ("none_right", 0)):
+        black = find(result, "Black", metric=metric)
+        values = [float(np.mean(r[:200] == count)) for r in right]
+        assert (black.before.value, black.after.value) == pytest.approx(tuple(values))
+    gained = find(result, "Black")
+    assert gained.gained == int(((right[1] == 2) & (right[0] != 2))[:200].sum())
+    assert gained.test == "mcnemar"
+    with pytest.raises(UsageError, match=r"several labels are audited side by side, and compared one at a time"):
+        compare([Side("a", before)], [Side("b", after)], SETTINGS.model_copy(update={"target": "gender+age"}))
 
 
 def test_refusals() -> None:
@@ -217,6 +371,46 @@ def test_a_published_mitigation_made_black_women_worse(shared: Path) -> None:
     text = render_comparison(result)
     assert "✗ worse: Black Female 0.930 → 0.831" in text
     assert max(map(len, text.splitlines())) <= 80
+
+
+@pytest.mark.real
+def test_of_both_targets_the_mean_stayed_the_spread_halved_and_who_lost_is_named(shared: Path) -> None:
+    folder = shared / "data" / "fairface"
+    columns = TableColumns(y_true="race,gender", y_pred="race_pred,gender_pred")
+    settings = AuditSettings(by=(("race", "gender"),), bootstrap=1000)
+    result = compare_files([folder / REAL[0]], [folder / REAL[1]], settings, columns)[0]
+    assert result.settings["target"] == "race,gender"
+    mean, spread = find(result, None, "mean"), find(result, None, "spread")
+    assert [round(100 * e.value, 1) for e in (mean.before, spread.before)] == [58.3, 12.2]
+    assert [round(100 * e.value, 1) for e in (mean.after, spread.after)] == [58.0, 5.8]
+    assert mean.trend is Trend.UNDECIDED
+    assert spread.trend is Trend.BETTER
+    assert spread.p == pytest.approx(1 / 1001)  # no permutation of the models came near
+    assert spread.change.ci_high < 0
+    changes = [c for c in result.pairs[0].groupings[0].changes if c.metric == "accuracy" and c.kind is None]
+    found = {trend: {group_label(c.group) for c in changes if c.trend is trend} for trend in Trend}
+    assert found[Trend.WORSE] == {
+        "Black Female", "Indian Female", "Middle Eastern Female", "Middle Eastern Male", "White Male",
+    }  # fmt: skip
+    assert found[Trend.BETTER] == {"Latino_Hispanic Female", "Latino_Hispanic Male"}
+    text = render_comparison(result)
+    assert "✗ worse: Black Female 0.736 → 0.621" in text
+    assert "? the mean over groups: no change is shown, 0.583 → 0.580" in text
+    assert "✓ the spread narrowed: 0.122 → 0.058" in text
+
+
+@pytest.mark.real
+def test_the_scores_of_black_women_got_worse_as_well(shared: Path) -> None:
+    folder = shared / "data" / "fairface"
+    columns = TableColumns(y_true="gender", y_pred="gender_pred", y_score=("p_female",), by=("race",))
+    settings = AuditSettings(by=(("race", "gender"), ("race",)), bootstrap=1000, positive="Female")
+    result = compare_files([folder / REAL[0]], [folder / REAL[1]], settings, columns)[0]
+    women = find(result, "Black Female", metric="brier")
+    assert women.trend is Trend.WORSE
+    assert find(result, "Black Male", metric="brier").trend is Trend.BETTER
+    area = next(c for c in result.pairs[0].overall.changes if c.metric == "auroc")
+    assert round(area.before.value, 3) == 0.977
+    assert area.trend is Trend.UNDECIDED
 
 
 @pytest.mark.real

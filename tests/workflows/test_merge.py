@@ -70,14 +70,31 @@ def test_settings_survive(changes: Mapping[str, Any], card: Mapping[str, str]) -
     assert to_json(merged) == to_json(audit(whole, settings, card_privileged=card))
 
 
-def test_a_level_named_in_a_crossed_grouping_is_found_out() -> None:
-    settings = PLAIN.model_copy(update={"by": (("race", "gender"),), "rules": (), "privileged": ({"race": "White"},)})
-    whole = predictions(5, n=900)
-    shards = audited(parts(whole, 5, 2), settings)
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("named", [{"race": "White"}, {"gender": "man"}, None])
+def test_a_level_named_in_a_crossed_grouping_is_stored(named: Mapping[str, str] | None, seed: int) -> None:
+    privileged = () if named is None else (named,)
+    settings = PLAIN.model_copy(update={"by": (("race", "gender"), ("race",)), "rules": (), "privileged": privileged})
+    whole = predictions(seed, n=90)  # few images: other cells are the largest in other shards
+    shards = audited(parts(whole, seed, 4), settings)
+    assert {shard.audit.groupings[0].privileged_is for shard in shards} == {"largest"}
+    assert all(shard.audit.groupings[0].named == named for shard in shards)
+    assert all(shard.audit.groupings[1].named is None for shard in shards)
     assert to_json(merge(shards)) == to_json(audit(whole, settings))
 
 
-def test_images_of_unknown_groups_are_summed_and_need_a_complete_grouping() -> None:
+def test_levels_that_were_named_differently_cannot_be_merged() -> None:
+    by: dict[str, Any] = {"by": (("race", "gender"),), "rules": ()}
+    shards = [
+        Shard(name, audit(predictions(2), PLAIN.model_copy(update={**by, "privileged": privileged})))
+        for name, privileged in (("a", ({"race": "White"},)), ("b", ({"race": "Black"},)), ("c", ()))
+    ]
+    for other in shards[1:]:
+        with pytest.raises(UsageError, match=r"a and [bc] cannot be merged: the privileged group of race,gender differs"):
+            merge([shards[0], other])
+
+
+def test_images_of_unknown_groups_are_summed() -> None:
     whole = predictions(6)
     race = whole.attributes["race"]
     codes = np.where(np.arange(240) % 9 == 0, MISSING, race.codes)
@@ -85,9 +102,33 @@ def test_images_of_unknown_groups_are_summed_and_need_a_complete_grouping() -> N
     merged = merge(audited(parts(whole, 1, 2), PLAIN))
     assert to_json(merged) == to_json(audit(whole, PLAIN))
     assert merged.groupings[0].missing == 27
+    assert merged.overall.counts is None
     alone = PLAIN.model_copy(update={"by": (("race",),), "rules": ()})
-    with pytest.raises(UsageError, match=r"shard 0 cannot be merged: every grouping leaves images out"):
-        merge(audited(parts(whole, 1, 2), alone))
+    shards = audited(parts(whole, 1, 2), alone)
+    union = audit(whole, alone)
+    counts = np.array(union.overall.counts)
+    assert (counts.shape, counts.sum()) == ((3, 3), 240)
+    assert to_json(merge(shards)) == to_json(union)
+    # only one shard has images whose race is not known
+    halves = [whole.take(codes == MISSING), whole.take(codes != MISSING)]
+    assert to_json(merge(audited(halves, alone))) == to_json(union)
+    older = [Shard(s.name, replace(s.audit, overall=replace(s.audit.overall, counts=None))) for s in shards]
+    with pytest.raises(UsageError, match=r"shard 0 cannot be merged: every grouping leaves images out .* audit its pred"):
+        merge(older)
+
+
+def test_what_all_images_need_is_read_back(tmp_path: Path) -> None:
+    whole = predictions(6)
+    unknown = {
+        n: replace(c, codes=np.where(np.arange(240) % 9 == 0, MISSING, c.codes)) for n, c in whole.attributes.items()
+    }
+    whole = replace(whole, attributes=unknown)
+    settings = PLAIN.model_copy(update={"by": (("race", "gender"),), "rules": (), "privileged": ({"race": "White"},)})
+    paths = [tmp_path / f"{i}.json" for i in range(2)]
+    for path, part in zip(paths, parts(whole, 0, 2), strict=True):
+        write_audit(audit(part, settings), path)
+    merged, _ = merge_files(paths)
+    assert to_json(merged) == to_json(audit(whole, settings))
 
 
 def test_people_cannot_be_counted_from_counts() -> None:

@@ -1,7 +1,8 @@
 """Any images listed in a CSV or Parquet table, one row per image.
 
 Input:
-    A table (``.csv``, ``.tsv`` or ``.parquet``) and images whose paths it lists, relative to the table's folder. The root
+    A table (``.csv``, ``.tsv`` or ``.parquet``) and images whose paths it lists, relative to the table's folder (or to the
+    folder that the option ``images`` names). The root
     is the table itself, or a folder that holds one (``labels.csv``, ``manifest.csv`` or its only table; the option ``file``
     names another). ``path_column``, ``identity_column`` and ``split_column`` say which columns mean what.
 
@@ -54,6 +55,7 @@ def load(
     split: str,
     *,
     file: str | None = None,
+    images: Path | None = None,
     path_column: str | None = None,
     target: str | None = None,
     by: tuple[str, ...] = (),
@@ -66,6 +68,7 @@ def load(
         root: the table, or the folder that holds it.
         split: ``all``, or a value of ``split_column``.
         file: the table's name below the root, where the folder has several.
+        images: folder that the paths are relative to, where it is not the table's own.
         path_column: column of image paths; without it, ``path``, ``file``, ``filename`` or ``image``.
         target: column of the labels that the model predicts.
         by: groupings, each a column or several joined by commas.
@@ -82,21 +85,24 @@ def load(
     groupings = tuple(tuple(name.strip() for name in grouping.split(",")) for grouping in by)
     named = [*([target] if target else []), *dict.fromkeys(name for grouping in groupings for name in grouping)]
     require_columns(table, [*named, *(c for c in (identity_column, split_column) if c)], path)
-    images = find_path_column(table, path, path_column)
+    listed_in = find_path_column(table, path, path_column)
     split_column = split_column or ("split" if "split" in table.columns else None)
     identity_column = identity_column or ("identity" if "identity" in table.columns else None)
-    frame = pd.DataFrame({"row": row_ids(table[images], path)})
+    frame = pd.DataFrame({"row": row_ids(table[listed_in], path)})
     frame["split"] = "all" if split_column is None else table[split_column].replace("", "none")
     if identity_column is not None:
         frame["identity"] = table[identity_column].where(table[identity_column] != "", None)
-    used = {images, split_column, identity_column} - set(named)
+    used = {listed_in, split_column, identity_column} - set(named)
     rest = table.drop(columns=[c for c in table.columns if c in used])
     clash = [c for c in rest.columns if c in RESERVED]
     if clash:
         raise DataError(f"{path}: the column {clash[0]!r} has a name that fairaudit keeps for itself; rename it")
     columns, notes = infer_columns(rest, named, path)
     frame = pd.concat([frame, pd.DataFrame(columns)], axis=1)
-    notes += unlabelled_note(image_tree(path.parent), frame["row"], path.name)
+    folder = path.parent if images is None else images.expanduser()
+    if not folder.is_dir():
+        raise DataError(f"there is no folder {folder}, which the option images names")
+    notes += unlabelled_note(image_tree(folder), frame["row"], path.name)
     card = replace(
         CARD,
         target=target,
@@ -104,7 +110,7 @@ def load(
         levels={c: tuple(map(str, v.categories)) for c, v in columns.items() if isinstance(v, pd.Categorical)},
         numeric=tuple(c for c, v in columns.items() if not isinstance(v, pd.Categorical)),
     )
-    return Manifest(frame, FolderStore(path.parent), card, tuple(notes)).of_split(split)
+    return Manifest(frame, FolderStore(folder), card, tuple(notes)).of_split(split)
 
 
 def _table_file(root: Path, file: str | None) -> Path:

@@ -1,0 +1,283 @@
+"""Trade-off: every arm's accuracy beside its disparities, against the baseline, over seeds and over images.
+
+Two tests answer two questions. A paired t-test over seeds asks whether training again would show the same; an interval over
+images, all seeds together and each image one cluster, asks whether other images would. A change counts as shown only
+where both say so; with a single seed there is only the second, and the notes say that.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fairaudit.artifacts.folder import write_whole
+from fairaudit.artifacts.tables import read_predictions
+from fairaudit.comparison import Change, ComparisonResult, PairComparison, comparison_json
+from fairaudit.config import Arm, MitigateConfig
+from fairaudit.metrics.groups import cross
+from fairaudit.predictions import Column, Predictions, Task
+from fairaudit.results.mitigation import ArmResult, Loser, MitigationResult, Number, SeedRun, mitigation_json
+from fairaudit.workflows.compare import Side, compare
+from fairaudit.workflows.experiment import Experiment
+from fairaudit.workflows.labels import columns_of
+from fairaudit.workflows.run_folders import COMPARISON, PREDICTIONS, RECORD, RUN, TRADEOFF, run_folder
+
+OVER_GROUPS = ("worst_group", "gap", "spread")
+UNDECIDED = "undecided"
+
+
+def summarise_arms(experiment: Experiment, out: Path) -> MitigationResult:
+    """Compare every arm with the baseline on the test images, and write the records beside the runs.
+
+    Args:
+        experiment: what was run.
+        out: its folder; every arm × seed is there.
+    """
+    config = experiment.config
+    arms = config.trained
+    tables = {arm.name: [_read(out, arm, seed) for seed in range(config.seeds)] for arm in arms}
+    baseline = next((arm for arm in arms if arm.is_baseline), None)
+    found = []
+    for arm in arms:
+        # An arm is compared with itself where there is no baseline: its own numbers come out, and changes of nothing.
+        against = arm if baseline is None else baseline
+        seeds, images = _compared(tables[against.name], tables[arm.name], against.name, arm.name, config)
+        if arm is not against:
+            write_whole(run_folder(out, arm, 0).parent / COMPARISON, comparison_json(seeds or images))
+        found.append(_arm(arm, arm is against, seeds, images, out, config))
+    front = pareto_front([_position(one, experiment.by) for one in found])
+    result = MitigationResult(
+        settings=_settings(experiment),
+        images={what: len(getattr(experiment.splits, what)) for what in ("train", "validation", "test")},
+        groups=_group_sizes(experiment),
+        baseline=None if baseline is None else baseline.name,
+        arms=tuple(_on_front(one, on) for one, on in zip(found, front, strict=True)),
+        notes=(*experiment.notes, *_notes(config)),
+    )
+    write_whole(out / RECORD, mitigation_json(result))
+    write_whole(out / TRADEOFF, tradeoff_csv(result))
+    return result
+
+
+def pareto_front(positions: Sequence[tuple[float, float]]) -> list[bool]:
+    """Which points no other point beats: none is at least as good in both and better in one.
+
+    Args:
+        positions: (larger is better, smaller is better) of each; a point with nan is on no front.
+    """
+    known = [not (math.isnan(a) or math.isnan(b)) for a, b in positions]
+    return [
+        here
+        and not any(
+            there and other[0] >= one[0] and other[1] <= one[1] and other != one
+            for other, there in zip(positions, known, strict=True)
+        )
+        for one, here in zip(positions, known, strict=True)
+    ]
+
+
+def tradeoff_csv(result: MitigationResult) -> str:
+    """One line per arm and number, for plots of accuracy against disparity."""
+    lines = ["arm,metric,kind,by,value,sd,change,ci_low,ci_high,p_seeds,image_low,image_high,p_images,trend,on_front"]
+    for arm in result.arms:
+        for n in arm.numbers:
+            numbers = (n.value, n.sd, n.change, n.ci_low, n.ci_high, n.p_seeds, n.image_low, n.image_high, n.p_images)
+            cells = [arm.name, n.metric, n.kind or "", " ".join(n.by), *(_cell(v) for v in numbers)]
+            lines.append(",".join(map(_quoted, [*cells, n.trend, "yes" if arm.on_front else "no"])))
+    return "\n".join(lines) + "\n"
+
+
+def _cell(value: float) -> str:
+    return f"{value:.10g}" if math.isfinite(value) else ""
+
+
+def _quoted(text: str) -> str:
+    if text[:1] in ("=", "+", "-", "@") and not _is_number(text):  # a spreadsheet would take it for a formula
+        text = "'" + text
+    return '"' + text.replace('"', '""') + '"' if set(text) & set(',"\n') else text
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _read(out: Path, arm: Arm, seed: int) -> Predictions:
+    return read_predictions(run_folder(out, arm, seed) / PREDICTIONS, None)
+
+
+def _compared(
+    before: Sequence[Predictions], after: Sequence[Predictions], first: str, second: str, config: MitigateConfig
+) -> tuple[ComparisonResult | None, ComparisonResult]:
+    """Over seeds (None with one), and over the images of all seeds together."""
+    settings = config.audit.model_copy(update={"rules": (), "target": None, "cluster": True})
+    settings = settings.model_copy(update={"target": ",".join(before[0].tasks)}) if len(before[0].tasks) > 1 else settings
+    over_images = compare([Side(first, pooled(before))], [Side(second, pooled(after))], settings)
+    if len(before) == 1:
+        return None, over_images
+    sides = [[Side(f"{name} {i}", p) for i, p in enumerate(runs)] for name, runs in ((first, before), (second, after))]
+    return compare(sides[0], sides[1], settings, seeds=True), over_images
+
+
+def pooled(runs: Sequence[Predictions]) -> Predictions:
+    """The predictions of all seeds as one table, in which the image is who is seen several times.
+
+    Args:
+        runs: the same images, predicted by networks of different seeds.
+    """
+    first = runs[0]
+    if len(runs) == 1:
+        return first
+    rows = np.array([f"{row} (seed {s})" for s, run in enumerate(runs) for row in run.rows], dtype=object)
+    tasks = {
+        name: Task(
+            task.classes,
+            np.concatenate([run.tasks[name].y_true for run in runs]),
+            np.concatenate([run.tasks[name].y_pred for run in runs]),
+        )
+        for name, task in first.tasks.items()
+    }
+    attributes = {
+        name: Column(np.concatenate([run.attributes[name].codes for run in runs]), column.levels)
+        for name, column in first.attributes.items()
+    }
+    seen = [who for run in runs for who in _who(run)]
+    return Predictions(rows, tasks, attributes, identity=Column.of(seen))
+
+
+def _who(run: Predictions) -> list[str]:
+    """The image; where people are known the person, whose pictures stay one cluster."""
+    if run.identity is None:
+        return [str(row) for row in run.rows]
+    people = zip(run.rows, run.identity.values(), strict=True)
+    return [str(row) if who is None else f"person {who}" for row, who in people]
+
+
+def _arm(
+    arm: Arm, alone: bool, seeds: ComparisonResult | None, images: ComparisonResult, out: Path, config: MitigateConfig
+) -> ArmResult:
+    one = None if seeds is None else seeds.pairs[0]
+    other = images.pairs[0]
+    runs, notes = [], []
+    for seed in range(config.seeds):
+        folder = run_folder(out, arm, seed)
+        record = json.loads((folder / RUN).read_text(encoding="utf-8"))
+        selected = [stage["epoch"] for stage in record["selected"].values()]
+        seconds = float(sum(record["seconds"].values()))
+        runs.append(SeedRun(seed, folder.relative_to(out).as_posix(), selected[-1] if selected else 0, seconds))
+        notes += record["notes"]
+    numbers = tuple(_number(metric, kind, by, one, other, alone) for metric, kind, by in _asked(other))
+    losers = () if alone else tuple(_losers(one or other, 1 - config.audit.confidence))
+    return ArmResult(arm.name, arm.loss, arm.method, tuple(runs), numbers, losers, False, tuple(dict.fromkeys(notes)))
+
+
+def _asked(pair: PairComparison) -> Iterable[tuple[str, str | None, tuple[str, ...]]]:
+    """Accuracy and F1 over all images; of both the worst group, the gap and the spread in every grouping."""
+    known = {c.metric for c in pair.overall.changes}
+    metrics = [m for m in ("accuracy", "f1", "f1[macro]") if m in known]
+    for metric in metrics:
+        yield metric, None, ()
+        for grouping in pair.groupings:
+            kinds = {c.kind for c in grouping.changes if c.metric == metric}
+            for kind in OVER_GROUPS:
+                if kind in kinds:
+                    yield metric, kind, grouping.by
+
+
+def _number(
+    metric: str, kind: str | None, by: tuple[str, ...], seeds: PairComparison | None, images: PairComparison, alone: bool
+) -> Number:
+    over_images = _find(images, metric, kind, by)
+    over_seeds = over_images if seeds is None else _find(seeds, metric, kind, by)
+    several = seeds is not None
+    own = over_seeds.after
+    if alone:
+        none = math.nan
+        sd = over_seeds.sd[1] if over_seeds.sd is not None else none
+        return Number(metric, kind, by, own.value, sd, none, none, none, none, none, none, none, UNDECIDED)
+    change, shown = over_seeds.change, [over_images, over_seeds]
+    trends = {c.trend.value for c in shown}
+    return Number(
+        metric,
+        kind,
+        by,
+        own.value,
+        over_seeds.sd[1] if over_seeds.sd is not None else math.nan,
+        change.value,
+        change.ci_low,
+        change.ci_high,
+        over_seeds.p if several else math.nan,
+        over_images.change.ci_low,
+        over_images.change.ci_high,
+        over_images.p,
+        trends.pop() if len(trends) == 1 else UNDECIDED,
+    )
+
+
+def _find(pair: PairComparison, metric: str, kind: str | None, by: tuple[str, ...]) -> Change:
+    changes = pair.overall.changes if not by else next(g.changes for g in pair.groupings if g.by == by)
+    return next(c for c in changes if c.metric == metric and c.kind == kind)
+
+
+def _losers(pair: PairComparison, level: float) -> Iterable[Loser]:
+    """Per grouping, the group whose accuracy fell most."""
+    for grouping in pair.groupings:
+        own = [c for c in grouping.changes if c.metric == "accuracy" and c.kind is None and c.group is not None]
+        fell = [c for c in own if c.change.value < 0]
+        if fell:
+            most = min(fell, key=lambda c: c.change.value)
+            shown = most.p_adjusted <= level
+            group = dict(most.group or {})
+            yield Loser(grouping.by, group, most.before.value, most.after.value, most.p_adjusted, bool(shown))
+
+
+def _position(arm: ArmResult, by: tuple[str, ...]) -> tuple[float, float]:
+    accuracy, gap = arm.number("accuracy", None), arm.number("accuracy", "gap", by)
+    return (math.nan if accuracy is None else accuracy.value, math.nan if gap is None else gap.value)
+
+
+def _on_front(arm: ArmResult, on: bool) -> ArmResult:
+    return ArmResult(arm.name, arm.loss, arm.method, arm.runs, arm.numbers, arm.losers, on, arm.notes)
+
+
+def _settings(experiment: Experiment) -> dict[str, Any]:
+    config = experiment.config
+    return {
+        "target": list(experiment.tasks),
+        "by": [list(grouping) for grouping in experiment.audit.by],
+        "data": config.data,
+        "test_data": None if config.test is None else config.test.data,
+        "architecture": experiment.start.architecture,
+        "start": experiment.start.origin,
+        "size": list(experiment.preprocess.size),
+        "select": config.training.select,
+        "epochs": config.training.epochs,
+        "batch_size": config.training.batch_size,
+        "seeds": config.seeds,
+        "confidence": config.audit.confidence,
+    }
+
+
+def _group_sizes(experiment: Experiment) -> dict[str, int]:
+    ids = cross(columns_of(experiment.splits.train)[0], experiment.by).ids
+    counted: Mapping[str, int] = {name: int((ids == i).sum()) for i, name in enumerate(experiment.group_labels)}
+    return dict(counted)
+
+
+def _notes(config: MitigateConfig) -> list[str]:
+    told = []
+    if config.seeds == 1:
+        told.append(
+            "one seed: whether training again would show the same is not known; changes are tested over images alone"
+        )
+    if not any(arm.is_baseline for arm in config.trained):
+        told.append("no baseline was trained: nothing here says whether a method helped")
+    return told
