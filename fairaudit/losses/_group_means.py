@@ -1,15 +1,16 @@
-"""Mean loss per group over the global batch, whatever the number of processes.
+"""Means per group over the global batch, whatever the number of processes.
 
-Only groups that are present are returned, so that an absent one can neither be a nan nor count as a loss of 0.
+Groups that are absent are left out or marked, so that one can neither be a nan nor count as a loss of 0.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from torch import Tensor, distributed
+from torch import Tensor
+
+from fairaudit.losses._processes import summed
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +28,19 @@ class GroupMeans:
     counts: Tensor
 
 
+@dataclass(frozen=True, eq=False)
+class GroupRates:
+    """Weighted mean of c quantities in each of g declared groups.
+
+    Attributes:
+        rates: (g, c) means, differentiable; 0 where there is none, which ``present`` tells.
+        present: (g, c) bool, whether any weight falls on the group.
+    """
+
+    rates: Tensor
+    present: Tensor
+
+
 def group_means(losses: Tensor, groups: Tensor, n_groups: int) -> GroupMeans:
     """Average per-sample losses within each group of the global batch.
 
@@ -37,11 +51,28 @@ def group_means(losses: Tensor, groups: Tensor, n_groups: int) -> GroupMeans:
         groups: (b,) int64 group ids below ``n_groups``.
         n_groups: number of declared groups.
     """
-    sums = losses.new_zeros(n_groups).index_add(0, groups, losses)
-    counts = torch.bincount(groups, minlength=n_groups)
-    sums, totals = _over_processes(sums, counts)
+    sums = summed(losses.new_zeros(n_groups).index_add(0, groups, losses))
+    totals = summed(torch.bincount(groups, minlength=n_groups))
     ids = totals.nonzero().squeeze(1)
     return GroupMeans(ids, sums[ids] / totals[ids], totals[ids])
+
+
+def group_rates(values: Tensor, weights: Tensor, groups: Tensor, n_groups: int) -> GroupRates:
+    """Average several quantities within each group of the global batch, each sample with its own weights.
+
+    Every process must call it, even one whose share of the batch is empty.
+
+    Args:
+        values: (b, c) of this process's samples.
+        weights: (b, c) ≥ 0, for example 1 where a sample is of the class and 0 where not; not differentiated.
+        groups: (b,) int64 group ids below ``n_groups``.
+        n_groups: number of declared groups.
+    """
+    zeros = values.new_zeros(n_groups, values.shape[1])
+    sums = summed(zeros.index_add(0, groups, values * weights))
+    totals = summed(zeros.index_add(0, groups, weights))
+    present = totals > 0
+    return GroupRates(sums / totals.where(present, torch.ones_like(totals)), present)
 
 
 def batch_mean(losses: Tensor) -> Tensor:
@@ -55,35 +86,4 @@ def batch_mean(losses: Tensor) -> Tensor:
     Returns:
         The scalar mean, differentiable.
     """
-    count = torch.tensor([len(losses)], device=losses.device)
-    sums, totals = _over_processes(losses.sum().unsqueeze(0), count)
-    return (sums / totals).squeeze(0)
-
-
-def _over_processes(sums: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
-    if not (distributed.is_available() and distributed.is_initialized() and distributed.get_world_size() > 1):
-        return sums, counts
-    totals = counts.clone()
-    distributed.all_reduce(totals)
-    reduced: Tensor = _SumOverProcesses.apply(sums)
-    return reduced, totals
-
-
-class _SumOverProcesses(torch.autograd.Function):
-    """Sum over processes whose gradient is the sum of the processes' gradients.
-
-    Each of W processes then backpropagates W times its share of the global loss's gradient, and averaging parameter
-    gradients over processes divides by W again.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, values: Tensor) -> Tensor:  # noqa: ARG004 (autograd passes the context)
-        total = values.clone()
-        distributed.all_reduce(total)
-        return total
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:  # noqa: ARG004
-        total = gradients[0].clone()
-        distributed.all_reduce(total)
-        return total
+    return summed(losses.sum()) / summed(torch.tensor(len(losses), device=losses.device))

@@ -8,53 +8,28 @@ with the device and is part of a checkpoint; what it is told after each epoch co
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from fairaudit.errors import DataError, UsageError
+from fairaudit.losses._criteria import CROSS_ENTROPY, BinaryCrossEntropy, Criterion, CrossEntropy, MultiTaskCrossEntropy
+from fairaudit.losses._group_means import batch_mean
 
-
-class Criterion(Protocol):
-    """How wrong each sample is, before anything is averaged."""
-
-    def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Loss of each sample.
-
-        Args:
-            logits: (b, k).
-            targets: (b,) class indices, or (b, k) soft targets.
-
-        Returns:
-            (b,) loss of each sample.
-        """
-        ...
-
-
-@dataclass(frozen=True)
-class CrossEntropy:
-    """Cross-entropy of the softmax, for class indices or for soft targets such as MixUp makes.
-
-    Attributes:
-        label_smoothing: share of each target that is spread evenly over all classes.
-    """
-
-    label_smoothing: float = 0.0
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.label_smoothing < 1:
-            raise UsageError(f"the label smoothing must be at least 0 and below 1, not {self.label_smoothing:g}")
-
-    def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """(b,) −Σ target·log softmax(logits) of each sample; see ``Criterion``."""
-        return functional.cross_entropy(logits, targets, reduction="none", label_smoothing=self.label_smoothing)
-
-
-CROSS_ENTROPY = CrossEntropy()
+__all__ = [
+    "CROSS_ENTROPY",
+    "BinaryCrossEntropy",
+    "Criterion",
+    "CrossEntropy",
+    "GroupLoss",
+    "MultiTaskCrossEntropy",
+    "PenalisedLoss",
+    "TrainingGroups",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +38,8 @@ class TrainingGroups:
 
     Attributes:
         labels: name of each of the g groups, in the order of the group ids.
-        counts: (g, k) int64, training images per group and class; a declared group without images is a row of zeros.
+        counts: (g, k) int64, training images per group and class; a declared group without images is a row of zeros. Where
+            several targets are predicted, a class is a combination of theirs, the last target's classes running fastest.
     """
 
     labels: tuple[str, ...]
@@ -118,6 +94,20 @@ class TrainingGroups:
                 "add images of it, or group by other attributes"
             )
 
+    def require_two_groups(self, wanted_by: str) -> None:
+        """Refuse a training set that is all of one group, in which nothing can be compared.
+
+        Args:
+            wanted_by: who compares, the subject of the sentence, for example ``"the loss hsic"``.
+
+        Raises:
+            DataError: fewer than two groups have images.
+        """
+        present = [label for label, n in zip(self.labels, self.group_counts.tolist(), strict=True) if n]
+        if len(present) < 2:
+            found = f"all training images are of the group {present[0]!r}" if present else "there are no training images"
+            raise DataError(f"{wanted_by} compares groups, but {found}; group by attributes with several levels")
+
 
 class GroupLoss(nn.Module, ABC):
     """Base of every loss: calls with (logits, targets, groups) give one number to minimise.
@@ -128,7 +118,18 @@ class GroupLoss(nn.Module, ABC):
     Attributes:
         criterion: loss of each sample.
         n_groups: number of declared groups g.
+        whole_batch: whether the value is anything but a mean over samples of terms of one sample each. The mean over parts
+            of a batch is then another number: whoever computes a batch in parts must put the outputs together first.
+        wants: what the network must hand over as ``logits``: its logits, or (b, d) embeddings. The criterion of a loss that
+            wants embeddings still says what targets mean, but must not be called on them.
+        uses_groups: whether the groups matter; a loss that needs none may be used where no attribute is known.
+
+    The last three are declared on the class; an option may change them for one instance.
     """
+
+    whole_batch: bool = False
+    wants: Literal["logits", "embeddings"] = "logits"
+    uses_groups: bool = True
 
     def __init__(self, n_groups: int, criterion: Criterion) -> None:
         super().__init__()
@@ -140,8 +141,8 @@ class GroupLoss(nn.Module, ABC):
         """The loss of a batch.
 
         Args:
-            logits: (b, k).
-            targets: (b,) class indices, or (b, k) soft targets.
+            logits: (b, k), or (b, d) embeddings where the loss ``wants`` them.
+            targets: as the criterion understands them.
             groups: (b,) int64 group ids below ``n_groups``.
 
         Returns:
@@ -156,3 +157,43 @@ class GroupLoss(nn.Module, ABC):
         Args:
             accuracies: (g,) float64, nan for a group without validation images.
         """
+
+
+class PenalisedLoss(GroupLoss):
+    """The mean of the per-sample loss plus a weight times a penalty on differences between groups.
+
+    Args:
+        n_groups: number of declared groups g.
+        criterion: loss of each sample.
+        weight: λ ≥ 0.
+
+    Raises:
+        UsageError: the weight is out of range.
+    """
+
+    whole_batch = True
+
+    def __init__(self, n_groups: int, criterion: Criterion, weight: float) -> None:
+        super().__init__(n_groups, criterion)
+        if not 0 <= weight < math.inf:
+            raise UsageError(f"weight must be a number from 0 up, not {weight:g}")
+        self.weight = weight
+
+    @abstractmethod
+    def penalty(self, losses: Tensor, logits: Tensor, targets: Tensor, groups: Tensor) -> Tensor:
+        """What is added, over the global batch.
+
+        Args:
+            losses: (b,) loss of each of this process's samples.
+            logits: (b, k) of this process's samples.
+            targets: their targets.
+            groups: (b,) int64 their group ids.
+
+        Returns:
+            A scalar; 0 where the batch holds nothing to compare.
+        """
+
+    def forward(self, logits: Tensor, targets: Tensor, groups: Tensor) -> Tensor:
+        """Mean loss + λ · penalty; see ``GroupLoss.forward``."""
+        losses = self.criterion(logits, targets)
+        return batch_mean(losses) + self.weight * self.penalty(losses, logits, targets, groups)

@@ -23,6 +23,8 @@ from fairaudit.losses.base import CROSS_ENTROPY, Criterion, GroupLoss, TrainingG
 class MeanLoss(GroupLoss):
     """The mean of the per-sample loss over the global batch."""
 
+    uses_groups = False
+
     def forward(self, logits: Tensor, targets: Tensor, groups: Tensor) -> Tensor:  # noqa: ARG002 (blind to groups)
         """The mean loss; see ``GroupLoss.forward``."""
         return batch_mean(self.criterion(logits, targets))

@@ -40,6 +40,7 @@ class MaxGroupLoss(GroupLoss):
         running_losses: (g,) running loss of each group, a buffer; nan until the group was seen.
     """
 
+    whole_batch = True
     running_losses: Tensor
 
     def __init__(self, n_groups: int, criterion: Criterion, ema: float, min_count: int) -> None:

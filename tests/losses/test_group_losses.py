@@ -1,56 +1,15 @@
-"""Each loss against a plain loop, its gradient, absent groups, and what it refuses."""
+"""Cross-entropy, reweight and max-group against plain loops, absent groups, and what they refuse."""
 
 from __future__ import annotations
 
-import math
-
 import pytest
 import torch
-from torch import Tensor
 
 from fairaudit.errors import DataError, UsageError
 from fairaudit.losses import cross_entropy, max_group, reweight
-from fairaudit.losses._group_means import batch_mean, group_means
-from fairaudit.losses.base import CrossEntropy, GroupLoss, TrainingGroups
-
-LABELS = ("Black", "East Asian", "Indian", "White")
-
-
-def counted(counts: list[int], labels: tuple[str, ...] = LABELS) -> TrainingGroups:
-    return TrainingGroups(labels, torch.tensor([[n - n // 2, n // 2] for n in counts]))
-
-
-def batch(seed: int, groups: list[int], classes: int = 3) -> tuple[Tensor, Tensor, Tensor]:
-    generator = torch.Generator().manual_seed(seed)
-    logits = torch.randn(len(groups), classes, generator=generator, dtype=torch.float64, requires_grad=True)
-    targets = torch.randint(0, classes, (len(groups),), generator=generator)
-    return logits, targets, torch.tensor(groups)
-
-
-def plain_cross_entropy(logits: list[float], target: list[float]) -> float:
-    total = sum(math.exp(z) for z in logits)
-    return -sum(share * math.log(math.exp(z) / total) for z, share in zip(logits, target, strict=True))
-
-
-def plain_losses(logits: Tensor, targets: Tensor, smoothing: float = 0.0) -> list[float]:
-    k = logits.shape[1]
-    hard = targets.dim() == 1
-    losses = []
-    for z, target in zip(logits.tolist(), targets.tolist(), strict=True):
-        shares = [float(c == target) for c in range(k)] if hard else target
-        losses.append(plain_cross_entropy(z, [(1 - smoothing) * s + smoothing / k for s in shares]))
-    return losses
-
-
-def plain_group_means(losses: list[float], groups: list[int]) -> dict[int, float]:
-    means = {}
-    for g in sorted(set(groups)):
-        mine = [loss for loss, group in zip(losses, groups, strict=True) if group == g]
-        means[g] = sum(mine) / len(mine)
-    return means
-
-
-GROUPS = [0, 3, 3, 0, 1, 3, 3, 1, 3]  # group 2 is absent
+from fairaudit.losses._group_means import batch_mean, group_means, group_rates
+from fairaudit.losses.base import CrossEntropy, TrainingGroups
+from tests.losses.plain_loops import GROUPS, LABELS, batch, counted, plain_group_means, plain_losses
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
@@ -151,23 +110,6 @@ def test_running_losses_rest_in_evaluation_mode() -> None:
     torch.testing.assert_close(loss.state_dict()["running_losses"], before, rtol=0, atol=0, equal_nan=True)
 
 
-def build_all() -> list[GroupLoss]:
-    groups = counted([9, 9, 9, 9])
-    return [
-        cross_entropy.build(groups, CrossEntropy(0.05)),
-        reweight.build(counted([9, 90, 0, 900])),
-        max_group.build(groups),
-        max_group.build(groups, ema=0.1, min_count=3),
-    ]
-
-
-@pytest.mark.parametrize("index", range(4))
-def test_gradients_agree_with_finite_differences(index: int) -> None:
-    logits, targets, groups = batch(7, GROUPS)
-    loss = build_all()[index].eval()
-    assert torch.autograd.gradcheck(lambda z: loss(z, targets, groups), (logits,))
-
-
 def test_group_means_list_only_groups_that_occur() -> None:
     losses = torch.tensor([1.0, 2.0, 6.0], dtype=torch.float64, requires_grad=True)
     found = group_means(losses, torch.tensor([4, 1, 4]), 6)
@@ -178,6 +120,18 @@ def test_group_means_list_only_groups_that_occur() -> None:
     assert losses.grad is not None
     assert losses.grad.tolist() == [50.0, 10.0, 50.0]
     assert batch_mean(losses).item() == 3.0
+
+
+def test_group_rates_weigh_each_sample_and_tell_who_has_none() -> None:
+    values = torch.tensor([[0.2, 0.5], [0.6, 0.5], [1.0, 0.9]], dtype=torch.float64, requires_grad=True)
+    weights = torch.tensor([[1.0, 0.0], [0.25, 0.0], [0.0, 1.0]], dtype=torch.float64)
+    found = group_rates(values, weights, torch.tensor([1, 1, 0]), 3)
+    assert found.present.tolist() == [[False, True], [True, False], [False, False]]
+    assert found.rates[1, 0].item() == pytest.approx((0.2 + 0.25 * 0.6) / 1.25)
+    assert found.rates[0, 1].item() == pytest.approx(0.9)
+    torch.autograd.backward(found.rates.sum())
+    assert values.grad is not None
+    assert values.grad.isfinite().all()
 
 
 def test_an_empty_training_group_is_refused_by_max_group() -> None:
@@ -206,3 +160,13 @@ def test_counting_a_training_set() -> None:
     assert groups.class_counts.tolist() == [1, 3]
     with pytest.raises(ValueError, match="must be"):
         TrainingGroups(("a",), torch.zeros(2, 2, dtype=torch.int64))
+
+
+def test_a_comparison_needs_two_groups() -> None:
+    counted([0, 3, 0, 1]).require_two_groups("the loss hsic")
+    with pytest.raises(DataError) as caught:
+        counted([0, 3, 0, 0]).require_two_groups("the loss hsic")
+    assert str(caught.value) == (
+        "the loss hsic compares groups, but all training images are of the group 'East Asian'; "
+        "group by attributes with several levels"
+    )
