@@ -20,7 +20,7 @@ from fairaudit.config.model import (
     Resize,
 )
 from fairaudit.config.policy import DecideOn, OnInconclusive, Policy, PolicyRule, Severity
-from fairaudit.config.training import Augment, Balance, Schedule, Select, TrainingSettings
+from fairaudit.config.training import Augment, Balance, Cache, Log, Schedule, Select, TrainingSettings
 
 __all__ = [
     "Aggregate",
@@ -28,11 +28,13 @@ __all__ = [
     "AuditSettings",
     "Augment",
     "Balance",
+    "Cache",
     "Confidence",
     "DecideOn",
     "EvaluateConfig",
     "InferenceSettings",
     "Interpolation",
+    "Log",
     "MergeBy",
     "MissingLevels",
     "MitigateConfig",

@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from fairaudit.config.base import Confidence, Settings
+from fairaudit.config.label_noise import Matrix, checked_errors
+from fairaudit.errors import FairauditError
 
 MissingLevels = Literal["exclude", "group"]
 Aggregate = Literal["micro", "weighted", "worst"]
@@ -28,6 +30,10 @@ class AuditSettings(Settings):
         seed: of the bootstrap.
         min_support: groups whose denominator is smaller are shown and marked, left out of gaps, and cannot pass a rule.
         where: expression that restricts the audit to a subset.
+        given: columns within whose levels every grouping is audited as well, each one or more that are crossed.
+        label_noise: how often labels of groups are wrong: a rate for every attribute, or attribute → rate or error matrix
+            (true level → recorded level → share); None asks nothing.
+        shrink: list shares of every group drawn towards their mean, as far as its few images allow.
         bins: numeric attribute → rising edges that make levels of it, each edge the start of one.
         missing: images whose attribute is not known are left out of its groupings, and counted (``exclude``), or make a
             level of their own (``group``).
@@ -48,6 +54,9 @@ class AuditSettings(Settings):
     seed: Annotated[int, Field(ge=0)] = 0
     min_support: Annotated[int, Field(ge=1)] = 20
     where: str | None = None
+    given: tuple[Annotated[tuple[str, ...], Field(min_length=1)], ...] = ()
+    label_noise: float | Mapping[str, float | Matrix] | None = None
+    shrink: bool = False
     bins: Mapping[str, Annotated[tuple[float, ...], Field(min_length=1)]] = Field(default_factory=dict)
     missing: MissingLevels = "exclude"
     threshold: Annotated[float, Field(ge=0.0, le=1.0)] | None = None
@@ -64,6 +73,16 @@ class AuditSettings(Settings):
             if not all(a < b for a, b in pairwise(edges)) or not all(map(math.isfinite, edges)):
                 raise ValueError(f"the edges of {name} must be finite and rise")
         return bins
+
+    @field_validator("label_noise")
+    @classmethod
+    def _usable(cls, noise: float | Mapping[str, float | Matrix] | None) -> float | Mapping[str, float | Matrix] | None:
+        try:
+            for name, errors in noise.items() if isinstance(noise, Mapping) else [("every attribute", noise)]:
+                checked_errors(0.0 if errors is None else errors, name)
+        except FairauditError as error:
+            raise ValueError(str(error)) from error
+        return noise
 
     @field_validator("beta")
     @classmethod

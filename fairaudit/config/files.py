@@ -66,7 +66,8 @@ def validated(values: Mapping[str, Any], model: type[S], where: str) -> S:
             key = str(problem["loc"][-1])
             known = _fields_at(model, problem["loc"][:-1])
             raise ConfigError(f"{where}: unknown key {place!r}{suggest(key, known)}") from error
-        raise ConfigError(f"{where}: {place}: {problem['msg'].removeprefix('Value error, ')}") from error
+        said = problem["msg"].removeprefix("Value error, ")
+        raise ConfigError(f"{where}: {place}: {said}" if place else f"{where}: {said}") from error
 
 
 def _fields_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +74,10 @@ def encode(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
+KEPT = 20_000
+"""Drawn faces that a store remembers; a few kilobytes each."""
+
+
 @dataclass(frozen=True)
 class RenderedStore:
     """An image store whose pictures are drawn when they are read.
@@ -85,12 +89,18 @@ class RenderedStore:
 
     faces: Mapping[str, Face]
     size: int = 96
+    _drawn: dict[str, bytes] = field(default_factory=dict, repr=False, compare=False)
 
     def read(self, row: str) -> bytes:
         """PNG bytes of one face; ``FileNotFoundError`` for a row that this store does not have."""
         if row not in self.faces:
             raise FileNotFoundError(f"there is no face {row!r} in this set")
-        return encode(render(self.faces[row], self.size))
+        if row in self._drawn:
+            return self._drawn[row]
+        drawn = encode(render(self.faces[row], self.size))
+        if len(self._drawn) < KEPT:  # a face is drawn in milliseconds and read again for every network that is tested
+            self._drawn[row] = drawn
+        return drawn
 
     def missing(self, rows: Sequence[str]) -> list[str]:
         """Rows that this store does not have."""

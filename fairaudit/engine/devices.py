@@ -20,6 +20,8 @@ from fairaudit.errors import UnknownNameError, UsageError
 T = TypeVar("T")
 
 _KINDS = ("auto", "cpu", "cuda", "mps")
+_NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")
+"""How CUDA, MPS and torch's allocator on the CPU, old and new, say so."""
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # glibc's malloc.h
 
 
@@ -100,6 +102,29 @@ def cores() -> int:
     """Processor cores that this process may use, shared fairly with the processes beside it."""
     available = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     return max(1, available // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out.
+
+    Args:
+        error: what was raised.
+    """
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(text in str(error) for text in _NO_MEMORY)
+
+
+def free_memory(device: torch.device) -> None:
+    """Give back what the allocator keeps.
+
+    Args:
+        device: whose.
+    """
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    elif device.type == "mps":
+        torch.mps.empty_cache()
 
 
 @cache

@@ -13,6 +13,7 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 
 from fairaudit.config import Precision, Preprocess
 from fairaudit.data.images import ImageBatch
+from fairaudit.engine.devices import free_memory, out_of_memory
 from fairaudit.errors import CheckpointError
 from fairaudit.predictions import FloatArray
 
@@ -145,7 +146,7 @@ class Forward:
                 inputs = images.to(self.device, non_blocking=True).float().div_(255).sub_(self._mean).div_(self._std)
                 output = self.model(inputs)
         except Exception as error:  # a network is somebody else's code: whatever it raises, it cannot be audited like this
-            if _out_of_memory(error):
+            if out_of_memory(error):
                 return None
             height, width = images.shape[2:]
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
@@ -175,10 +176,7 @@ class Forward:
             )
         with self._halving:  # another thread may have met the same wall
             self.batch_size = min(self.batch_size, size // 2)
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
-        elif self.device.type == "mps":
-            torch.mps.empty_cache()
+        free_memory(self.device)
 
 
 @contextmanager
@@ -189,14 +187,3 @@ def _full_precision(device: torch.device) -> Iterator[None]:
         return
     with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
         yield
-
-
-def _out_of_memory(error: Exception) -> bool:
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    texts = (
-        "out of memory",
-        "not enough memory",
-        "can't allocate memory",
-    )  # CUDA and MPS; torch's CPU allocator, old and new
-    return isinstance(error, RuntimeError) and any(text in str(error) for text in texts)

@@ -28,7 +28,8 @@ class Epoch:
         epoch: counted from 1.
         loss: mean over the epoch's batches of the loss that was minimised.
         group_losses: (g,) mean per-sample loss of each group over the epoch's training images, while the weights moved;
-            nan for a group that had no image.
+            nan for a group that had no image, and where a loss of embeddings has none of its own for each sample. A mixed
+            image counts as one of the group of which it has more.
         lr: learning rate of its last step.
         seconds: wall-clock time, validation included.
         validation: what the caller said of the validation images after it; None when there were none.
@@ -47,7 +48,7 @@ class History:
     """A whole run.
 
     Attributes:
-        epochs: every epoch, in order.
+        epochs: every epoch that was run, in order; fewer than were asked for where training stopped early.
         select: the rule that chose.
         selected: the epoch whose weights the model ended with, counted from 1.
     """

@@ -3,78 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from fairaudit.config import Preprocess, TrainingSettings, validated
-from fairaudit.engine.history import History, Progress, Validation
+from fairaudit.config import TrainingSettings, validated
+from fairaudit.engine.history import Progress, Validation
 from fairaudit.engine.train import train
 from fairaudit.engine.training_data import CachedImages, TrainingData
 from fairaudit.errors import ConfigError, DataError, FairauditError
 from fairaudit.losses import cross_entropy, max_group
-from fairaudit.losses.base import GroupLoss
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Networks this small only wait for each other's threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-PREPROCESS = Preprocess(size=(8, 8), mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
-
-
-def pictures(n: int = 96, seed: int = 0, groups: int = 3) -> TrainingData:
-    """Class 1 is redder; the rarer the group, the fainter the hint."""
-    generator = torch.Generator().manual_seed(seed)
-    pixels = torch.randint(60, 160, (n, 3, 8, 8), generator=generator)
-    targets = torch.randint(0, 2, (n,), generator=generator)
-    ids = (torch.arange(n) % 7).clamp(max=groups - 1).flip(0)
-    pixels[:, 0] += (targets * (20 + 10 * ids))[:, None, None]
-    labels = tuple(f"group {i}" for i in range(groups))
-    return TrainingData(CachedImages(pixels.byte()), targets, ids, ("female", "male"), labels, PREPROCESS)
-
-
-def network(seed: int = 0, classes: int = 2) -> nn.Sequential:
-    torch.manual_seed(seed)
-    layers = [nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
-    return nn.Sequential(*layers, nn.Dropout(0.2), nn.Linear(8, classes))
-
-
-def settings(**changes: Any) -> TrainingSettings:
-    small = {"epochs": 3, "batch_size": 16, "lr": 0.02, "device": "cpu", "workers": 0}
-    return validated(small | changes, TrainingSettings, "the test")
-
-
-def weights(model: nn.Module) -> list[Tensor]:
-    return [value.clone() for value in model.state_dict().values()]
-
-
-def run(
-    model: nn.Module | None = None,
-    data: TrainingData | None = None,
-    loss: Callable[..., GroupLoss] = cross_entropy.build,
-    **changes: Any,
-) -> tuple[nn.Module, History]:
-    model = network() if model is None else model
-    data = pictures() if data is None else data
-    return model, train(model, data, loss(data.counted), settings(**changes))
-
-
-def accuracies(data: TrainingData) -> Callable[[int, Tensor], Validation]:
-    def score(epoch: int, logits: Tensor) -> Validation:
-        right = (logits.argmax(1) == data.targets).double()
-        each = tuple(float(right[data.groups == g].mean()) for g in range(len(data.group_labels)))
-        return Validation(min(each), each)
-
-    return score
+from tests.engine.small import PREPROCESS, accuracies, network, pictures, run, settings, weights
 
 
 def test_it_learns_and_ends_in_evaluation_mode() -> None:

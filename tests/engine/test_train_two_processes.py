@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 import socket
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, multiprocessing, nn
 
 from fairaudit.config import Preprocess, TrainingSettings
 from fairaudit.engine.devices import finish
+from fairaudit.engine.features import extract_features
 from fairaudit.engine.history import Progress, Validation
 from fairaudit.engine.train import train
 from fairaudit.engine.training_data import CachedImages, TrainingData
-from fairaudit.losses import max_group
+from fairaudit.errors import TrainingError
+from fairaudit.losses import max_group, reweight
 
 SETTINGS = TrainingSettings(
     epochs=3,
@@ -22,10 +25,16 @@ SETTINGS = TrainingSettings(
     lr=0.05,
     optimizer="sgd",
     balance="groups",
-    augment="classic",
+    augment=("classic",),
     select="worst-group",
     device="cpu",
 )
+VARIANTS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "mixed": {"augment": ("s1", "mixup", "cutmix"), "ema": 0.8},
+    "parts": {"augment": ("randaugment",), "accumulate": 3},
+    "frozen": {"augment": (), "freeze": "backbone"},
+}
 
 
 def pictures() -> TrainingData:
@@ -36,10 +45,13 @@ def pictures() -> TrainingData:
     return TrainingData(CachedImages(pixels), targets, groups, ("a", "b"), ("x", "y", "z"), Preprocess(size=(8, 8)))
 
 
-def run() -> dict[str, object]:
-    data = pictures()
+def network() -> nn.Sequential:
     torch.manual_seed(0)
-    model = nn.Sequential(nn.Conv2d(3, 6, 3, stride=2), nn.ReLU(), nn.Flatten(), nn.Linear(54, 2))
+    return nn.Sequential(nn.Conv2d(3, 6, 3, stride=2), nn.ReLU(), nn.Flatten(), nn.Linear(54, 2))
+
+
+def run(variant: str) -> dict[str, object]:
+    data, model = pictures(), network()
     heard: list[Progress] = []
     seen: list[Tensor] = []
 
@@ -47,10 +59,11 @@ def run() -> dict[str, object]:
         seen.append(logits)
         return Validation([0.1, 0.9, 0.4][epoch - 1], (0.5, 0.5, 0.5))
 
-    loss = max_group.build(data.counted, ema=0.3)
+    loss = max_group.build(data.counted, ema=0.3) if variant != "frozen" else reweight.build(data.counted)
     # 13 validation images: an odd number that two processes cannot share evenly.
     validation = CachedImages(data.images.take(torch.arange(13)))
-    history = train(model, data, loss, SETTINGS, validation=validation, score=score, progress=heard.append)
+    settings = SETTINGS.model_copy(update=VARIANTS[variant])
+    history = train(model, data, loss, settings, validation=validation, score=score, progress=heard.append)
     return {
         "weights": torch.cat([p.detach().flatten() for p in model.parameters()]),
         "logits": torch.cat(seen),
@@ -60,20 +73,63 @@ def run() -> dict[str, object]:
     }
 
 
-def normalised() -> list[Tensor]:
-    """The state of a network whose batch statistics each process finds for its own share."""
+class Halt(BaseException):
+    """Stops all processes at the same point."""
+
+
+def normalised(settings: TrainingSettings, folder: Path | None = None, halt_after: int = 10**9) -> list[Tensor]:
+    """The state of a network whose batch statistics each process finds for its own share, and whose dropout each draws."""
     data = pictures()
     torch.manual_seed(0)
-    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
-    train(model, data, max_group.build(data.counted), TrainingSettings(epochs=2, batch_size=16, device="cpu"))
+    layers = [nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(0.3)]
+    model = nn.Sequential(*layers, nn.Linear(4, 2))
+    runs = []
+
+    def halt(*_: object) -> None:
+        runs.append(1)
+        if len(runs) > halt_after:
+            raise Halt
+
+    model[0].register_forward_hook(halt)
+    train(model, data, max_group.build(data.counted), settings, resume=folder)
     return list(model.state_dict().values())
+
+
+def interrupted(folder: Path) -> bool:
+    """Whether a training that stops in its third epoch and goes on ends with the bits of one that does not."""
+    settings = TrainingSettings(epochs=4, batch_size=16, device="cpu", augment=("mixup",), ema=0.9)
+    try:
+        normalised(settings, folder, halt_after=10)
+    except Halt:
+        again, whole = normalised(settings, folder), normalised(settings)
+        return (folder / "training.pt").exists() and all(torch.equal(a, b) for a, b in zip(again, whole, strict=True))
+    return False
+
+
+def lacking_memory() -> str:
+    model, data = network(), pictures()
+
+    def fail(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    model.register_forward_hook(fail)
+    try:
+        train(model, data, max_group.build(data.counted), SETTINGS.model_copy(update={"select": "last"}))
+    except TrainingError as error:
+        return str(error)
+    return ""
 
 
 def work(rank: int, folder: str, port: int) -> None:
     torch.set_num_threads(1)
     place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "LOCAL_WORLD_SIZE": 2, "MASTER_PORT": port}
     os.environ.update({"MASTER_ADDR": "127.0.0.1", **{key: str(value) for key, value in place.items()}})
-    torch.save(run() | {"normalised": normalised()}, f"{folder}/{rank}.pt")
+    found: dict[str, object] = {variant: run(variant) for variant in VARIANTS}
+    found["normalised"] = normalised(TrainingSettings(epochs=2, batch_size=16, device="cpu"))
+    found["interrupted"] = interrupted(Path(folder) / "state")
+    found["features"] = extract_features(network(), pictures().images, pictures().preprocess, SETTINGS)
+    found["lacking"] = lacking_memory()
+    torch.save(found, f"{folder}/{rank}.pt")
     finish()
 
 
@@ -82,12 +138,21 @@ def test_two_processes_train_as_one(tmp_path: Path) -> None:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     multiprocessing.spawn(work, args=(str(tmp_path), port), nprocs=2)  # type: ignore[no-untyped-call]
-    alone = run()
     by_process = [torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1)]
-    for rank, shared in enumerate(by_process):
-        for key in ("weights", "logits", "losses"):
-            torch.testing.assert_close(shared[key], alone[key], rtol=1e-4, atol=1e-5)
-        assert shared["selected"] == alone["selected"] == 2
-        assert shared["heard"] == (alone["heard"] if rank == 0 else 0), "only the main process reports"
+    for variant in VARIANTS:
+        alone = run(variant)
+        for rank, shared in enumerate(process[variant] for process in by_process):
+            for key in ("weights", "logits", "losses"):
+                torch.testing.assert_close(shared[key], alone[key], rtol=1e-4, atol=1e-5, msg=lambda m: f"{variant}: {m}")  # noqa: B023
+            assert shared["selected"] == alone["selected"] == 2
+            assert shared["heard"] == (alone["heard"] if rank == 0 else 0), "only the main process reports"
     states = zip(by_process[0]["normalised"], by_process[1]["normalised"], strict=True)
     assert all(torch.equal(a, b) for a, b in states), "both must end with the same network, running statistics included"
+    for process in by_process:
+        assert process["interrupted"], "interrupted or not: the same bits"
+    features = extract_features(network(), pictures().images, pictures().preprocess, SETTINGS)
+    for process in by_process:
+        torch.testing.assert_close(process["features"], features)
+        assert process["lacking"] == (
+            "memory ran out with 8 images at once in each of 2 processes; compute batches in more parts with --accumulate 2"
+        )

@@ -108,7 +108,7 @@ def load(
             if picture < n:
                 row = f"face-{picture:06d}.png"
                 faces[row] = face
-                for column, value in (("row", row), ("split", place), ("identity", f"figure-{figure:06d}")):
+                for column, value in (("row", row), ("split", place), ("identity", f"figure-{seed}-{figure:06d}")):
                     table[column].append(value)
     if not faces:
         raise DataError(
