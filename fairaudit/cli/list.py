@@ -10,20 +10,26 @@ import typer
 from fairaudit.cli.streams import stdout_width, write_out
 from fairaudit.errors import UnknownNameError, UsageError
 
-WHAT = ("datasets", "losses", "metrics", "intervals", "reports", "schema")
+WHAT = ("datasets", "losses", "methods", "metrics", "intervals", "reports", "schema")
 What = Annotated[str, typer.Argument(metavar="WHAT", help=" | ".join(WHAT))]
+_FLAGS = {
+    "datasets": "--data-option KEY=VALUE",
+    "losses": "--loss NAME:KEY=VALUE,…",
+    "methods": "--method NAME:KEY=VALUE,…",
+    "reports": "--option KEY=VALUE",
+}
 SCHEMAS = ("audit", "comparison")
 Name = Annotated[
     str | None,
     typer.Argument(
         metavar="NAME",
-        help="One dataset, loss or report: everything that is said of it. Of schema: audit (default) or comparison.",
+        help="One dataset, loss, method or report: all that is said of it. Of schema: audit (default) or comparison.",
     ),
 ]
 
 
 def list_(what: What, name: Name = None) -> int:
-    """List datasets, losses, metrics, intervals and reports, or print the JSON Schema of audit.json or comparison.json.
+    """List datasets, losses, methods, metrics, intervals and reports, or print the JSON Schema of a record.
 
     fairaudit list datasets fairface
     """
@@ -40,8 +46,7 @@ def list_(what: What, name: Name = None) -> int:
     elif what == "intervals":
         write_out("\n".join(_intervals(stdout_width())))
     elif name is not None:
-        flag = {"datasets": "--data-option", "reports": "--option"}.get(what)
-        told = _options(what, name, flag) if flag is not None else []
+        told = _options(what, name, _FLAGS[what]) if what in _FLAGS else []
         write_out("\n".join([*_rewrapped(plugins.card(what, name)), *told]).strip())
     else:
         _two_columns([(n, plugins.summary(what, n)) for n in plugins.names(what)])
@@ -115,7 +120,7 @@ def _options(what: str, name: str, flag: str) -> list[str]:
     if not known:
         return []
     texts = [f"{key} ({p.default!r})" if p.default not in (None, "", ()) else key for key, p in known.items()]
-    return [f"Options ({flag} KEY=VALUE):", *_wrapped(", ".join(texts), "    ")]
+    return [f"Options ({flag}):", *_wrapped(", ".join(texts), "    ")]
 
 
 def _rewrapped(card: str) -> Iterable[str]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from fairaudit.cli import options as o
 from fairaudit.cli import parsing as p
@@ -16,8 +17,16 @@ from fairaudit.errors import UnknownNameError, UsageError
 
 if TYPE_CHECKING:
     from fairaudit.config import MitigateConfig
+    from fairaudit.workflows.mitigate import Settle
+
+    M = TypeVar("M", bound=MitigateConfig)
 
 FORMATS = ("terminal", "json", "csv")
+TRAINING = (
+    "epochs", "lr", "batch_size", "accumulate", "optimizer", "schedule", "warmup", "weight_decay", "freeze", "ema",
+    "label_smoothing", "precision", "device", "workers", "augment", "balance", "select", "patience", "cache",
+)  # fmt: skip
+"""Flags that are training settings of the same name."""
 
 
 def mitigate(
@@ -80,62 +89,53 @@ def mitigate(
 
     Without --data it trains on drawn faces. Everything is trained --seeds times; the test images select nothing.
     """
-    from fairaudit.config import MitigateConfig, read_values
+    asked = dict(locals())
+    from fairaudit.config import MitigateConfig
 
-    if format_ not in FORMATS:
-        raise UnknownNameError("format of an experiment", format_, FORMATS)
-    stored = {} if config is None else read_values(config)
+    settings, drawn = asked_for(MitigateConfig, asked)
+    return experiment(settings, out=out, resume=resume, format_=format_, quiet=quiet, drawn=drawn)
+
+
+def asked_for(kind: type[M], asked: Mapping[str, Any], **more: Any) -> tuple[M, bool]:
+    """Settings from the flags of a command that trains, laid over its file.
+
+    Args:
+        kind: the settings.
+        asked: every flag by its name in ``mitigate``.
+        more: settings that other flags gave; None leaves one to the file.
+
+    Returns:
+        The settings, and whether nobody named a dataset.
+
+    Raises:
+        FairauditError: a flag or something in the file cannot be understood.
+    """
+    from fairaudit.config import read_values
+
+    if asked["format_"] not in FORMATS:
+        raise UnknownNameError("format of an experiment", asked["format_"], FORMATS)
+    stored = {} if asked["config"] is None else read_values(asked["config"])
     flags = p.given(
-        model=model,
-        weights=weights,
-        data=data,
-        root=root,
-        limit=limit,
-        data_options=p.data_options(data_option) or None,
-        splits=splits,
-        split_shares=_shares(split_shares),
-        split_seed=split_seed,
-        test=p.given(data=test_data, root=test_root) or None,
-        arms=arms_of(loss, method),
-        baseline=_wants_baseline(baseline),
-        seeds=seeds,
+        **{name: asked[name] for name in ("model", "weights", "data", "root", "limit", "splits", "split_seed", "seeds")},
+        data_options=p.data_options(asked["data_option"]) or None,
+        split_shares=_shares(asked["split_shares"]),
+        test=p.given(data=asked["test_data"], root=asked["test_root"]) or None,
+        arms=arms_of(asked["loss"], asked["method"]),
+        baseline=_wants_baseline(asked["baseline"]),
         network=p.given(
-            arch=arch,
-            arch_kwargs=p.keywords(arch_kwargs),
-            classes=p.names(classes),
-            trust_checkpoint=trust_checkpoint,
-            preprocess=p.given(size=p.pixels(size), resize=resize),
+            arch=asked["arch"],
+            arch_kwargs=p.keywords(asked["arch_kwargs"]),
+            classes=p.names(asked["classes"]),
+            trust_checkpoint=asked["trust_checkpoint"],
+            preprocess=p.given(size=p.pixels(asked["size"]), resize=asked["resize"]),
         ),
-        training=p.given(
-            epochs=epochs,
-            lr=lr,
-            batch_size=batch_size,
-            accumulate=accumulate,
-            optimizer=optimizer,
-            schedule=schedule,
-            warmup=warmup,
-            weight_decay=weight_decay,
-            freeze=freeze,
-            ema=ema,
-            label_smoothing=label_smoothing,
-            precision=precision,
-            device=device,
-            workers=workers,
-            augment=augment,
-            balance=balance,
-            select=select,
-            patience=patience,
-            cache=cache,
-        ),
+        training=p.given(**{name: asked[name] for name in TRAINING}),
         audit=p.given(
-            target=target,
-            by=p.groupings(by),
-            privileged=p.levels(privileged),
-            positive=positive,
-            confidence=confidence,
-            bootstrap=bootstrap,
-            min_support=min_support,
+            **{name: asked[name] for name in ("target", "positive", "confidence", "bootstrap", "min_support")},
+            by=p.groupings(asked["by"]),
+            privileged=p.levels(asked["privileged"]),
         ),
+        **more,
     )
     values = p.layered(stored, flags)
     drawn = "data" not in values
@@ -143,12 +143,18 @@ def mitigate(
         raise UsageError(
             "name what is tried: --loss NAME or --method NAME; 'fairaudit list losses' and 'list methods' tell"
         )
-    settings = p.checked(flags, MitigateConfig, p.layered(_defaults(drawn), stored), config)
-    return experiment(settings, out=out, resume=resume, format_=format_, quiet=quiet, drawn=drawn)
+    return p.checked(flags, kind, p.layered(_defaults(drawn), stored), asked["config"]), drawn
 
 
 def experiment(
-    settings: MitigateConfig, *, out: Path | None, resume: bool, format_: str, quiet: bool, drawn: bool = False
+    settings: MitigateConfig,
+    *,
+    out: Path | None,
+    resume: bool,
+    format_: str,
+    quiet: bool,
+    drawn: bool = False,
+    settle: Settle | None = None,
 ) -> int:
     """Run an experiment with whoever watches, and print what it found.
 
@@ -159,6 +165,7 @@ def experiment(
         format_: terminal, json or csv.
         quiet: say nothing but errors on stderr.
         drawn: whether nobody named a dataset.
+        settle: searches settings of the arms first.
 
     Returns:
         The exit code.
@@ -178,7 +185,7 @@ def experiment(
         say("no --data: training on drawn faces, of whom nearly all women and few men wear glasses; nobody is shown")
     with training_progress(show=not quiet) as (arm, progress):
         watch = Watch(say=(lambda _: None) if quiet else say, arm=arm, progress=progress)
-        found = run(settings, folder, resume=resume, command=["fairaudit", *sys.argv[1:]], watch=watch)
+        found = run(settings, folder, resume=resume, command=["fairaudit", *sys.argv[1:]], watch=watch, settle=settle)
     if found is None:  # one of several processes, and not the one that speaks
         return 0
     if not quiet:
@@ -220,7 +227,8 @@ def _named(flag: str, kind: str, text: str) -> tuple[str, dict[str, str]]:
     from fairaudit import plugins
 
     name, _, options = text.partition(":")
-    return plugins.canonical(kind, name), p.pairs(flag, options.split(",") if options else None)
+    # a comma parts options where a new one begins, and values elsewhere: weights=2,1,form=bce
+    return plugins.canonical(kind, name), p.pairs(flag, re.split(r",(?=[^,=]+=)", options) if options else None)
 
 
 def _defaults(drawn: bool) -> dict[str, Any]:

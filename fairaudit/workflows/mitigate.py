@@ -7,7 +7,7 @@ selected is selected on validation images; the test images are looked at once, b
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -38,7 +38,7 @@ from fairaudit.workflows.audit import audit
 from fairaudit.workflows.experiment import Experiment, opened, prepare_experiment, training_data
 from fairaudit.workflows.labels import columns_of
 from fairaudit.workflows.provenance import environment
-from fairaudit.workflows.resuming import open_folder, reproducible
+from fairaudit.workflows.resuming import check_run, open_folder, reproducible
 from fairaudit.workflows.run_folders import CHECKPOINT, CONFIG, PREDICTIONS, RUN, run_folder
 from fairaudit.workflows.study import Watch, criterion_of, make_study, predict_test
 from fairaudit.workflows.tradeoff import summarise_arms
@@ -60,8 +60,18 @@ class Mitigation:
     folder: Path
 
 
+Settle = Callable[[Experiment, Callable[[str], TrainingData], Path, Watch], Experiment]
+"""Settles the arms' settings before training: (experiment, gives the images of a split, folder, who is told)."""
+
+
 def mitigate(
-    config: MitigateConfig, out: Path, *, resume: bool = False, command: Sequence[str] = (), watch: Watch | None = None
+    config: MitigateConfig,
+    out: Path,
+    *,
+    resume: bool = False,
+    command: Sequence[str] = (),
+    watch: Watch | None = None,
+    settle: Settle | None = None,
 ) -> Mitigation | None:
     """Run an experiment.
 
@@ -71,6 +81,7 @@ def mitigate(
         resume: go on with what is in the folder; without it the folder must be new or empty.
         command: the command line, for ``run.json``.
         watch: who is told what happens.
+        settle: searches settings of the arms first; None trains them as they are.
 
     Returns:
         What was found; None in all but the main one of several processes.
@@ -88,13 +99,21 @@ def mitigate(
             for sentence in preflight(experiment):
                 told.say(sentence)
         data = _Data(experiment)
+        if settle is not None:
+            with _few_threads(experiment):
+                experiment = settle(experiment, data.of, out, told)
+            config = experiment.config
+            if is_main():
+                write_toml(out / CONFIG, reproducible(config, experiment.root))
         arms = config.trained
         total, done = len(arms) * config.seeds, 0
         for seed in range(config.seeds):
             for arm in arms:
                 done += 1
                 folder = run_folder(out, arm, seed)
-                if not (folder / RUN).exists():
+                if (folder / RUN).exists():
+                    check_run(folder / RUN, arm)
+                else:
                     told.arm(done, total, arm.name, seed)
                     with _few_threads(experiment):
                         _run(experiment, data, arm, seed, folder, command, told)
@@ -112,13 +131,14 @@ def preflight(experiment: Experiment) -> list[str]:
     one = experiment.config.training
     targets = "; ".join(f"{name}: {', '.join(classes)}" for name, classes in experiment.tasks.items())
     height, width = experiment.preprocess.size
+    seeds = "1 seed" if config.seeds == 1 else f"{config.seeds} seeds each"
     return [
         f"network   {experiment.start.architecture} from {experiment.start.origin}, {width}x{height} pixels",
         f"target    {targets}",
         f"groups    {','.join(experiment.by)}: {len(experiment.group_labels)}",
         f"images    {len(splits.train):,} to train, {len(splits.validation):,} to select, {len(splits.test):,} to test",
         f"training  {one.epochs} epochs of {one.batch_size} by {one.optimizer}, lr {one.lr:g}; epoch kept: {one.select}",
-        f"arms      {', '.join(arm.name for arm in config.trained)}; {config.seeds} seeds each",
+        f"arms      {', '.join(arm.name for arm in config.trained)}; {seeds}",
     ]
 
 
@@ -171,9 +191,13 @@ def _run(
     if not is_main():
         return
     predictions = predict_test(experiment, outcome, data.test_images)
-    result = audit(predictions, experiment.audit, card_privileged=experiment.splits.test.card.privileged)
+    settings = experiment.audit
+    if outcome.label_noise is not None and settings.label_noise is None:
+        settings = settings.model_copy(update={"label_noise": dict(outcome.label_noise)})
+    result = audit(predictions, settings, card_privileged=experiment.splits.test.card.privileged)
     architecture = outcome.architecture or experiment.start.architecture
-    kwargs = experiment.start.arch_kwargs if outcome.architecture is None else {}
+    own = architecture == experiment.start.architecture
+    kwargs = experiment.start.arch_kwargs if own else {}
     record = {
         "command": list(command),
         "arm": arm.model_dump(mode="json"),
@@ -198,10 +222,16 @@ def _run(
             PREDICTIONS: partial(write_predictions, predictions),
             "audit.json": partial(write_audit, result),
             "history.json": lambda path: write_json(path, _histories(outcome.histories, experiment.group_labels)),
+            **{f"training/{path.relative_to(work)}": partial(shutil.copyfile, path) for path in _tables(work)},
             RUN: lambda path: write_json(path, record),
         },
     )  # fmt: skip
     shutil.rmtree(work, ignore_errors=True)
+
+
+def _tables(work: Path) -> list[Path]:
+    """The table of epochs of each stage, and TensorBoard's event files."""
+    return sorted(p for p in work.rglob("*") if p.is_file() and (p.suffix == ".csv" or "tfevents" in p.name))
 
 
 def _check_arms(experiment: Experiment) -> None:
@@ -210,7 +240,9 @@ def _check_arms(experiment: Experiment) -> None:
     for arm in experiment.config.trained:
         settings = experiment.config.settings_of(arm)
         options = plugins.check_options("losses", arm.loss, arm.loss_options)
-        plugins.load("losses", arm.loss).build(counted, criterion_of(experiment, settings), **options)
+        built = plugins.load("losses", arm.loss).build(counted, criterion_of(experiment, settings), **options)
+        if built.wants == "embeddings" and arm.method is None:
+            raise UsageError(f"the loss {arm.loss} trains no last layer; add --method contrastive, which fits one to it")
         if arm.method is not None:
             plugins.check_options("methods", arm.method, arm.method_options)
         if settings.balance == "groups":

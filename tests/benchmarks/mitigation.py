@@ -32,7 +32,7 @@ FROZEN = {"freeze": "backbone", "batch_size": 256, "epochs": 30, "lr": 3e-3, "se
 
 
 def s0(images: Path, weights: Path, out: Path, table: Path | None) -> MitigateConfig:
-    """Gender by race: max-group, with and without a running loss, beside its relatives."""
+    """Gender by race: max-group, with and without a running loss, beside reweight."""
     skewed = (
         {"data": "utkface", "root": images / "utkface_wild"}
         if table is None
@@ -47,8 +47,6 @@ def s0(images: Path, weights: Path, out: Path, table: Path | None) -> MitigateCo
             "arms": [
                 {"loss": "max-group"},
                 {"loss": "max-group", "loss_options": {"ema": 0.1}},
-                {"loss": "max-group", "training": {"balance": "groups"}, "label": "max-group (balanced batches)"},
-                {"loss": "group-dro", "training": {"balance": "groups"}, "label": "group-dro (balanced batches)"},
                 {"loss": "reweight"},
             ],
             "training": FROZEN,
@@ -84,7 +82,6 @@ def s1(images: Path, weights: Path, out: Path) -> MitigateConfig:
             "arms": [
                 {"loss": "val-attention"},
                 {"loss": "class-spread"},
-                {"loss": "focal"},
                 {"loss": "max-group"},
             ],
             "training": FROZEN,

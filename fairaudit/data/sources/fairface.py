@@ -90,7 +90,8 @@ def load(root: Path | None, split: str, *, balanced: bool = False) -> Manifest:
     read = _from_tables if any(t.is_file() for t in tables) else _from_shards
     frame, store, notes = read(root, wanted)
     keep = _service_test(frame) if balanced else None
-    frame = frame.drop(columns="service_test", errors="ignore")
+    if "service_test" in frame.columns:  # an attribute like others: which images the dataset itself marks as balanced
+        frame["service_test"] = pd.Categorical(frame["service_test"], categories=["False", "True"])
     if keep is not None:
         frame = frame[keep.to_numpy()].reset_index(drop=True)
     if not len(frame):
