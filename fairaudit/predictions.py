@@ -103,6 +103,7 @@ class Predictions:
         attributes: attribute name → column of levels.
         numeric: name → (n,) numbers, nan where missing (age in years).
         identity: who is on the picture, where that is known.
+        weight: (n,) how many images of the population each row stands for, where that differs; finite, at least 0.
     """
 
     rows: StrArray
@@ -110,6 +111,7 @@ class Predictions:
     attributes: Mapping[str, Column] = field(default_factory=dict)
     numeric: Mapping[str, FloatArray] = field(default_factory=dict)
     identity: Column | None = None
+    weight: FloatArray | None = None
 
     def __post_init__(self) -> None:
         n = len(self.rows)
@@ -118,12 +120,16 @@ class Predictions:
         lengths |= {f"column {k!r}": len(v) for k, v in self.numeric.items()}
         if self.identity is not None:
             lengths["identity"] = len(self.identity.codes)
+        if self.weight is not None:
+            lengths["weight"] = len(self.weight)
         wrong = [f"{what} has {length}" for what, length in lengths.items() if length != n]
         if wrong:
             raise PredictionsError(f"there are {n} row ids, but {', '.join(wrong)}")
         if len(set(self.rows.tolist())) != n:
             twice = Counter(self.rows.tolist()).most_common(1)[0][0]
             raise PredictionsError(f"row id {twice!r} occurs more than once; every image must be one row")
+        if self.weight is not None:
+            check_weights(self.weight, "weights")
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -141,7 +147,30 @@ class Predictions:
             attributes={k: c.take(rows) for k, c in self.attributes.items()},
             numeric={k: v[rows] for k, v in self.numeric.items()},
             identity=None if self.identity is None else self.identity.take(rows),
+            weight=None if self.weight is None else self.weight[rows],
         )
+
+
+def check_weights(weight: FloatArray, what: str) -> None:
+    """Refuse what cannot be sampling weights.
+
+    Args:
+        weight: (n,) weights.
+        what: where they are from, as a sentence begins.
+
+    Raises:
+        PredictionsError: one is missing, negative or infinite, or all are 0.
+    """
+    bad = np.flatnonzero(~((weight >= 0) & np.isfinite(weight)))
+    if len(bad):
+        first = weight[bad[0]]
+        shown = "missing" if np.isnan(first) else f"{first:g}"
+        raise PredictionsError(
+            f"{what}: {len(bad)} of {len(weight)} are missing, negative or infinite, the first in row {bad[0] + 1} "
+            f"({shown}); a weight says how many images a row stands for, 0 or more"
+        )
+    if len(weight) and not weight.any():
+        raise PredictionsError(f"{what}: every one is 0, so that no row stands for any image")
 
 
 def _check_codes(what: str, codes: IntArray, names: tuple[str, ...], missing: bool = True) -> None:

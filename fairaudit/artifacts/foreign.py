@@ -10,7 +10,7 @@ import numpy as np
 
 from fairaudit.artifacts.cells import Cells, sorted_levels
 from fairaudit.errors import PredictionsError, suggest
-from fairaudit.predictions import MISSING, Column, FloatArray, IntArray, Predictions, StrArray, Task
+from fairaudit.predictions import MISSING, Column, FloatArray, IntArray, Predictions, StrArray, Task, check_weights
 
 ROW_COLUMNS = ("row", "path", "file")
 """Columns that name the row where the user names none, if their values are unique."""
@@ -33,6 +33,7 @@ class TableColumns:
         extra: columns to keep, whatever they hold, because ``--where`` asks for them.
         id: the column of unique row ids; None takes ``row``, ``path`` or ``file`` if unique, and else numbers the rows.
         identity: the column that says who is on the picture.
+        weight: the column that says how many images of the population a row stands for.
         classes: the classes in order, matched without regard to case; None is every label and prediction, sorted.
         positive: the class that a single score column scores.
     """
@@ -47,6 +48,7 @@ class TableColumns:
     identity: str | None = None
     classes: tuple[str, ...] | None = None
     positive: str | None = None
+    weight: str | None = None
 
 
 def read_foreign(cells: Cells, columns: TableColumns, declared: Mapping[str, tuple[str, ...]]) -> Predictions:
@@ -74,6 +76,10 @@ def read_foreign(cells: Cells, columns: TableColumns, declared: Mapping[str, tup
     if columns.identity is not None:
         used.add(columns.identity)
         identity = _column(cells, columns.identity, declared, "--identity")
+    weight = None
+    if columns.weight is not None:
+        used.add(columns.weight)
+        weight = _weights(cells, columns.weight)
     attributes: dict[str, Column] = {}
     for name in columns.by:
         # The labels are a column of their own already; their levels are the classes.
@@ -93,7 +99,7 @@ def read_foreign(cells: Cells, columns: TableColumns, declared: Mapping[str, tup
             numeric[name] = numbers
         elif named or _few(cells, name):
             attributes[name] = _column(cells, name, declared, "kept")
-    return Predictions(rows, {target: task}, attributes, numeric, identity)
+    return Predictions(rows, {target: task}, attributes, numeric, identity, weight)
 
 
 def _several(cells: Cells, columns: TableColumns, declared: Mapping[str, tuple[str, ...]], sign: str) -> Predictions:
@@ -114,7 +120,7 @@ def _several(cells: Cells, columns: TableColumns, declared: Mapping[str, tuple[s
     kept = {name: column for name, column in first.attributes.items() if name not in used or name in by}
     numeric = {name: numbers for name, numbers in first.numeric.items() if name not in used or name in columns.extra}
     tasks = {name: _task(cells, one, declared)[0] for name, one in zip(true, each, strict=True)}
-    return Predictions(first.rows, tasks, kept, numeric, first.identity)
+    return Predictions(first.rows, tasks, kept, numeric, first.identity, first.weight)
 
 
 def scores_in_range(cells: Cells, column: str) -> FloatArray:
@@ -135,6 +141,17 @@ def scores_in_range(cells: Cells, column: str) -> FloatArray:
             f"first in row {bad[0] + 1} ({shown}); scores must be probability-like, after softmax or sigmoid"
         )
     return scores
+
+
+def _weights(cells: Cells, column: str) -> FloatArray:
+    weight = cells.numbers(cells.require(column, "--weight"))
+    if weight is None:
+        raise PredictionsError(
+            f"column {column!r} of {cells.name} does not hold weights: they must be numbers, 0 or more, that say how many "
+            "images a row stands for"
+        )
+    check_weights(weight, f"weights in column {column!r} of {cells.name}")
+    return weight
 
 
 def _task(cells: Cells, columns: TableColumns, declared: Mapping[str, tuple[str, ...]]) -> tuple[Task, set[str]]:

@@ -151,10 +151,15 @@ class GroupingRecord(_Record):
         description="[group][true class][predicted class], or, where settings.multilabel is set, [group][label][true "
         "negatives, false positives, false negatives, true positives]; audits merge by adding"
     )
+    weighted: list[list[list[Count]]] | None = Field(
+        default=None, description="the counts weighted, where images have weights, in whole units of each group's own"
+    )
     groups: list[GroupResultRecord]
     disparities: list[DisparityRecord]
     scores: ScoresRecord | None = Field(default=None, description="where a positive class, or one of two, has scores")
-    clusters: ClustersRecord | None = Field(default=None, description="where people are known and on several images")
+    clusters: ClustersRecord | None = Field(
+        default=None, description="where people are known and on several images, or images have weights"
+    )
     together: TogetherRecord | None = Field(default=None, description="where several labels of each image were audited")
     label_noise: LabelNoiseRecord | None = Field(default=None, description="where wrong labels of groups were asked about")
 

@@ -134,6 +134,8 @@ def _ours(
     groupings: Sequence[Sequence[str]],
     besides: Iterable[str],
 ) -> Streamed:
+    if description.get("weight") is not None:
+        raise UsageError(f"{shards.name} has weights, which are not counted batch by batch; read all with --no-stream")
     try:
         tasks, attributes, numeric = description["tasks"], description["attributes"], description["numeric"]
         chosen = _target(target, list(tasks))

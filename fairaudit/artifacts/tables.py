@@ -1,8 +1,9 @@
 """The table of predictions as a file: ours with everything declared, anybody's with a few hints.
 
 Our columns: ``row``; for each target ``T``: ``T`` (label), ``T_pred`` and ``T_score[CLASS]``; the attributes; numbers;
-``identity``. In Parquet every categorical column is dictionary-encoded with all of its declared levels, in order, and the
-schema metadata ``fairaudit`` says which column is what. A CSV holds the same columns but cannot declare absent levels.
+``identity``; ``weight``. In Parquet every categorical column is dictionary-encoded with all of its declared levels, in
+order, and the schema metadata ``fairaudit`` says which column is what. A CSV holds the same columns but cannot declare
+absent levels.
 """
 
 from __future__ import annotations
@@ -116,6 +117,7 @@ def _to_table(predictions: Predictions) -> tuple[pa.Table, dict[str, Any]]:
     if predictions.identity is not None:
         identity = {"column": "identity", "levels": list(predictions.identity.levels)}
         put_codes("identity", predictions.identity.codes, predictions.identity.levels)
+    weight = None if predictions.weight is None else put("weight", number_array(predictions.weight))
     description = {
         "version": FORMAT_VERSION,
         "tasks": tasks,
@@ -123,6 +125,7 @@ def _to_table(predictions: Predictions) -> tuple[pa.Table, dict[str, Any]]:
         "numeric": numeric,
         "identity": identity,
         "levels": levels,
+        **({} if weight is None else {"weight": weight}),
     }
     return pa.table(data), description
 
@@ -161,10 +164,17 @@ def _from_description(cells: Cells, description: dict[str, Any]) -> Predictions:
         }
         attributes = {name: _column(cells, one) for name, one in description["attributes"].items()}
         numeric = {name: _numbers(cells, column) for name, column in description["numeric"].items()}
-        identity = description["identity"]
+        identity, weight = description["identity"], description.get("weight")
     except (KeyError, TypeError, AttributeError) as error:
         raise PredictionsError(f"{cells.name}: what it says of its own columns is damaged; write it again") from error
-    return Predictions(_rows(cells), tasks, attributes, numeric, None if identity is None else _column(cells, identity))
+    return Predictions(
+        _rows(cells),
+        tasks,
+        attributes,
+        numeric,
+        None if identity is None else _column(cells, identity),
+        None if weight is None else _numbers(cells, weight),
+    )
 
 
 def _from_names(cells: Cells) -> Predictions:

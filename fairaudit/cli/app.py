@@ -25,6 +25,7 @@ from fairaudit.cli.mitigate import mitigate
 from fairaudit.cli.plan import plan
 from fairaudit.cli.report import report
 from fairaudit.cli.streams import patient_streams, say
+from fairaudit.cli.sweep import sweep
 from fairaudit.errors import FairauditError
 
 INTERNAL_ERROR, INTERRUPTED, TERMINATED = 70, 130, 143
@@ -69,6 +70,7 @@ app.command("plan")(plan)
 app.command("compare")(compare)
 app.command("merge")(merge)
 app.command("mitigate")(mitigate)
+app.command("sweep")(sweep)
 app.command("report")(report)
 app.command("list")(list_)
 app.add_typer(data, name="data")

@@ -144,6 +144,8 @@ def _columns(table: TableFlags, settings: AuditSettings) -> TableColumns | None:
     from fairaudit.metrics.subset import parse_subset
 
     named = table.columns()
+    if table.weight is not None:
+        raise UsageError("comparisons are not weighted yet; leave out --weight")
     if table.y_true is None:
         if named:
             raise UsageError(

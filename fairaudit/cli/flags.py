@@ -55,6 +55,7 @@ class TableFlags:
     target: o.Target = None
     row_id: o.RowId = None
     identity: o.Identity = None
+    weight: o.Weight = None
     classes: o.Classes = None
 
     def columns(self) -> dict[str, Any]:
@@ -65,6 +66,7 @@ class TableFlags:
             y_score=tuple(self.y_score) if self.y_score else None,
             row_id=self.row_id,
             identity=self.identity,
+            weight=self.weight,
             classes=p.names(self.classes),
         )
 

@@ -143,7 +143,8 @@ def asked_for(kind: type[M], asked: Mapping[str, Any], **more: Any) -> tuple[M, 
         raise UsageError(
             "name what is tried: --loss NAME or --method NAME; 'fairaudit list losses' and 'list methods' tell"
         )
-    return p.checked(flags, kind, p.layered(_defaults(drawn), stored), asked["config"]), drawn
+    defaults = _defaults(drawn, values.get("training", {}).get("epochs"))
+    return p.checked(flags, kind, p.layered(defaults, stored), asked["config"]), drawn
 
 
 def experiment(
@@ -174,7 +175,7 @@ def experiment(
     from fairaudit.reports._mitigation import render_mitigation
     from fairaudit.results.mitigation import mitigation_json
     from fairaudit.workflows.mitigate import mitigate as run
-    from fairaudit.workflows.run_folders import new_folder
+    from fairaudit.workflows.run_folders import CONFIG, new_folder
     from fairaudit.workflows.study import Watch
     from fairaudit.workflows.tradeoff import tradeoff_csv
 
@@ -183,9 +184,14 @@ def experiment(
     folder = out or new_folder(settings)
     if drawn and not quiet:
         say("no --data: training on drawn faces, of whom nearly all women and few men wear glasses; nobody is shown")
-    with training_progress(show=not quiet) as (arm, progress):
-        watch = Watch(say=(lambda _: None) if quiet else say, arm=arm, progress=progress)
-        found = run(settings, folder, resume=resume, command=["fairaudit", *sys.argv[1:]], watch=watch, settle=settle)
+    try:
+        with training_progress(show=not quiet) as (arm, progress):
+            watch = Watch(say=(lambda _: None) if quiet else say, arm=arm, progress=progress)
+            found = run(settings, folder, resume=resume, command=["fairaudit", *sys.argv[1:]], watch=watch, settle=settle)
+    except KeyboardInterrupt:
+        if not quiet and (folder / CONFIG).exists():
+            say(f"what is finished is kept; go on with the same command and --resume --out {folder}")
+        raise
     if found is None:  # one of several processes, and not the one that speaks
         return 0
     if not quiet:
@@ -231,7 +237,7 @@ def _named(flag: str, kind: str, text: str) -> tuple[str, dict[str, str]]:
     return plugins.canonical(kind, name), p.pairs(flag, re.split(r",(?=[^,=]+=)", options) if options else None)
 
 
-def _defaults(drawn: bool) -> dict[str, Any]:
+def _defaults(drawn: bool, epochs: object) -> dict[str, Any]:
     """What ``mitigate`` itself prefers where neither a flag nor a file says anything."""
     if not drawn:
         return {"training": {"select": "worst-group"}}
@@ -242,7 +248,7 @@ def _defaults(drawn: bool) -> dict[str, Any]:
         "data_options": DRAWN_FACES,
         "splits": "official",
         "compare_content": False,
-        "training": {"select": "worst-group", **DRAWN_TRAINING},
+        "training": {"select": "worst-group", **DRAWN_TRAINING, **({"warmup": 0} if epochs == 1 else {})},
         "audit": {"by": DRAWN_BY},
     }
 

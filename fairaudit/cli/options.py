@@ -154,6 +154,12 @@ RowId = Annotated[str | None, typer.Option("--id", metavar="COLUMN", help="What 
 Identity = Annotated[
     str | None, typer.Option("--identity", metavar="COLUMN", help="Who is on each image.", rich_help_panel=DATA)
 ]
+Weight = Annotated[
+    str | None,
+    typer.Option(
+        "--weight", metavar="COLUMN", help="How many images of the population each row stands for.", rich_help_panel=DATA
+    ),
+]
 Classes = Annotated[
     str | None,
     typer.Option("--classes", metavar="A,B,…", help="Every class. Default: those that occur.", rich_help_panel=DATA),

@@ -162,9 +162,11 @@ def checked(
     except ValidationError as error:
         problem = error.errors()[0]
         name, value = _flag_at(flags, problem["loc"])
+        said = problem["msg"].removeprefix("Value error, ").replace("Input should be", "it must be")
+        if name is None and file is None:  # flags and defaults that do not go together
+            raise UsageError(said) from error
         if name is None:
             return validated(values, model, str(file))
-        said = problem["msg"].removeprefix("Value error, ").replace("Input should be", "it must be")
         raise UsageError(f"--{name.replace('_', '-')} {value}: {said}") from error
 
 

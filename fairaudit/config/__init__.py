@@ -20,6 +20,7 @@ from fairaudit.config.model import (
     Resize,
 )
 from fairaudit.config.policy import DecideOn, OnInconclusive, Policy, PolicyRule, Severity
+from fairaudit.config.sweep import Range, SweepConfig, TuneSettings
 from fairaudit.config.training import Augment, Balance, Cache, Log, Schedule, Select, TrainingSettings
 
 __all__ = [
@@ -45,13 +46,16 @@ __all__ = [
     "Precision",
     "Preprocess",
     "PreprocessOverrides",
+    "Range",
     "Resize",
     "Schedule",
     "Select",
     "Settings",
     "Severity",
+    "SweepConfig",
     "TestSettings",
     "TrainingSettings",
+    "TuneSettings",
     "read_toml",
     "read_values",
     "validated",

@@ -5,7 +5,8 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_origin
+from types import UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -73,6 +74,8 @@ def validated(values: Mapping[str, Any], model: type[S], where: str) -> S:
 def _fields_at(model: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
     for part in (str(part) for part in location if not isinstance(part, int)):
         annotation = model.model_fields[part].annotation if part in model.model_fields else None
+        if get_origin(annotation) in (UnionType, Union):  # a model, or None
+            annotation = get_args(annotation)[0]
         if get_origin(annotation) is tuple:
             annotation = get_args(annotation)[0]
         if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):

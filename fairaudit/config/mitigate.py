@@ -61,8 +61,9 @@ class Arm(Settings):
 
     @property
     def is_baseline(self) -> bool:
-        """Whether this is plain cross-entropy with nothing changed."""
-        return self.method is None and self.loss == PLAIN_LOSS and not (self.loss_options or self.training)
+        """Whether this is plain cross-entropy with nothing changed; tuned, it is so by its label."""
+        plain = self.method is None and self.loss == PLAIN_LOSS and not self.loss_options
+        return plain and (not self.training or self.label == BASELINE)
 
 
 class TestSettings(Settings):

@@ -9,6 +9,8 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from typing import TypeVar
@@ -96,6 +98,17 @@ def finish() -> None:
         from accelerate import PartialState
 
         PartialState().destroy_process_group()
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Within the block, operators run on one thread: small ones are slower on several, much slower on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def cores() -> int:

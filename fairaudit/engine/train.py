@@ -23,7 +23,7 @@ from fairaudit.config import TrainingSettings
 from fairaudit.engine.accumulate import Gradients, Say
 from fairaudit.engine.augment import Augmentation
 from fairaudit.engine.batches import epoch_batches
-from fairaudit.engine.devices import Placement, gather, keep_freed_memory, place
+from fairaudit.engine.devices import Placement, gather, keep_freed_memory, one_thread, place
 from fairaudit.engine.features import features_of, head_of
 from fairaudit.engine.freezing import BACKBONE, Frozen, frozen
 from fairaudit.engine.history import Epoch, History, Progress, Validation
@@ -107,6 +107,7 @@ def train(
             else:
                 data, validation = features
                 trained, part = head_of(model)[1], Frozen()
+                stack.enter_context(one_thread())
         run = _Run(placement, trained, part, data, loss, settings, mixing, tell)
         return run.all_epochs(validation, score, progress if placement.process == 0 else None, resume, who)
 

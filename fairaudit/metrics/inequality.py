@@ -15,6 +15,15 @@ from fairaudit.predictions import FloatArray
 
 _BENEFITS = np.array([0.0, 1.0, 2.0])
 
+ENTROPIES = frozenset({
+    "generalized_entropy_index",
+    "theil_index",
+    "coefficient_of_variation",
+    "between_group_generalized_entropy_index",
+    "between_group_theil_index",
+})  # fmt: skip
+"""Indices that are drawn from counts of images, whatever these weigh."""
+
 
 def benefits(c: Cells) -> FloatArray:
     """(…, 3) images with benefit 0, 1 and 2, of the cells of one class."""

@@ -15,13 +15,15 @@ from typing import ClassVar, Protocol
 import numpy as np
 
 from fairaudit.errors import UnknownNameError, UsageError
-from fairaudit.metrics.aggregates import Law, over_classes, rate_law
+from fairaudit.metrics.aggregates import Law
 from fairaudit.metrics.counts import Cells, cells
 from fairaudit.metrics.design_effects import DesignEffects
 from fairaudit.metrics.intervals import Limits
+from fairaudit.metrics.laws import law_of, weighted_law
 from fairaudit.metrics.rates import AGGREGATES, ALIASES, BALANCED_ACCURACY, MACRO, RATES, Direction, rate_named
 from fairaudit.metrics.scored import SCORED, scored_named
-from fairaudit.metrics.statistics import STATISTICS, one_vs_rest, statistic_law
+from fairaudit.metrics.statistics import STATISTICS
+from fairaudit.metrics.weights import in_units
 from fairaudit.predictions import FloatArray, IntArray
 
 
@@ -91,7 +93,10 @@ class Table:
         aggregates: what is listed over classes besides the mean: micro, weighted, worst.
         rows: measures that counts cannot tell, made from the rows.
         per_class: whether metrics of one class are listed; of joint targets they are not.
-        effects: how many images are worth an independent one, where people are on several; None where each is on one.
+        effects: how many images are worth an independent one, where people are on several, or images have weights; None
+            where each is on one.
+        weighted: (g, k, k) the same counts weighted, in whole units of each group's own (``weights``); None where every
+            image weighs the same.
     """
 
     counts: IntArray
@@ -102,6 +107,7 @@ class Table:
     rows: Mapping[Metric, Measure] = field(default_factory=dict)
     per_class: bool = True
     effects: DesignEffects | None = None
+    weighted: FloatArray | None = field(default=None, kw_only=True)
 
     several: ClassVar[bool] = False
     """Whether the classes are labels side by side: what is otherwise of all classes is then of each label."""
@@ -169,6 +175,8 @@ class Table:
             return [Metric("true_positive_rate", BALANCED_ACCURACY)]
         found = [Metric(rate_name, c) for c in self.classes_of(kind, rate_name, of)]
         rows = scored_named(rate_name)
+        if rows is not None and self.weighted is not None:
+            raise UsageError(f"{rate_name} needs more than counts and is not weighted yet; judge it without weights")
         if rows is not None and (absent := [m for m in found if m not in self.rows]):
             raise UsageError(
                 f"{self.key(absent[0])} needs {rows.needs}, which are not known here; audit predictions that have them"
@@ -225,27 +233,27 @@ class Table:
     def _measure(self, metric: Metric) -> Measure:
         if metric in self.rows:
             return self.rows[metric]
-        e = self.effects
+        law = self._law(metric)
         if metric.rate in STATISTICS:
             statistic = STATISTICS[metric.rate]
-            counts = one_vs_rest(self._cells.of_class(metric.of)) if isinstance(metric.of, int) else self.counts
-            one = metric.of if isinstance(metric.of, int) else None
-            law = statistic_law(statistic, counts, 1.0 if e is None else e.of_statistic(metric.rate, one))
             return measured(self.key(metric), statistic.direction, law, [statistic.of] * len(self.n), self.n, -1.0)
         rate = rate_named(metric.rate)
         assert rate is not None  # metrics come from ``resolve`` or ``catalogue``
-        if isinstance(metric.of, str):
-            if e is None:
-                law = over_classes(rate, self._cells, metric.of)
-            else:
-                law = over_classes(rate, self._cells, metric.of, e.over_classes(rate), e.of_class(RATES["accuracy"], None))
-        else:
-            c = self._cells if metric.of is None else self._cells.of_class(metric.of)
-            law = rate_law(rate, c, 1.0 if e is None else e.of_class(rate, metric.of))
         scarce = [rate.of] * len(self.n)
         if law.scarce is not None:
             scarce = [f"{rate.of} of {self.classes[int(i)]}" for i in law.scarce]
         return measured(self.key(metric), rate.direction, law, scarce, self.n)
+
+    def _law(self, metric: Metric) -> Law:
+        if self.weighted is None or self._in_units is None:
+            return law_of(metric.rate, metric.of, self.counts, self._cells, self.effects)
+        return weighted_law(metric.rate, metric.of, self.counts, self.weighted, self._in_units)
+
+    @cached_property
+    def _in_units(self) -> DesignEffects | None:
+        if self.weighted is None or self.effects is None:
+            return None
+        return in_units(self.effects, self.counts, self.weighted)
 
 
 def measured(

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from fairaudit.errors import UsageError
 from fairaudit.metrics.disparity import ALSO_LISTED, NAMED, Comparison, Contrast, named_key
 from fairaudit.metrics.indices import INDICES, Draws, classes_ruled, index_contrasts, index_key
+from fairaudit.metrics.inequality import ENTROPIES
 from fairaudit.metrics.measure import Measure, Metric, Table
 from fairaudit.metrics.needed import Sample
 from fairaudit.metrics.rates import AGGREGATES, MACRO, Direction, rate_named
@@ -110,6 +111,8 @@ def numbers_of(rule: Rule, grouping: Grouping, levels: int = 1) -> list[Number]:
 
 def _of_index(rule: Rule, grouping: Grouping, levels: int) -> list[Number]:
     table, index = grouping.table, INDICES[rule.metric]
+    if table.weighted is not None and rule.metric in ENTROPIES:
+        raise UsageError(f"the rule {rule.text!r}: {rule.metric} is not weighted yet; judge it without weights")
     classes = classes_ruled(rule.metric, rule.of, table)
     numbers: list[Number] = []
     for of in classes:

@@ -16,6 +16,7 @@ from fairaudit.metrics.disparity import (
 )
 from fairaudit.metrics.gate import Grouping
 from fairaudit.metrics.indices import INDICES, Draws, classes_of, index_contrasts, index_key
+from fairaudit.metrics.inequality import ENTROPIES
 from fairaudit.metrics.measure import Measure, Metric, Table
 from fairaudit.results import Disparity, Estimate, Group, GroupingResult, GroupResult, Overall
 
@@ -80,6 +81,6 @@ def _disparities(grouping: Grouping, measures: list[Measure], draws: Draws) -> I
             else:
                 yield listed(key, None, comparison.over_groups(parts, named.kind))
     for name, index in INDICES.items():
-        for one in classes_of(index, table):
+        for one in classes_of(index, table) if table.weighted is None or name not in ENTROPIES else []:
             contrasts = index_contrasts(name, table, one, comparison, draws)
             yield from (listed(index_key(name, table, one), None, c) for c in contrasts)

@@ -164,9 +164,15 @@ def start_from_model(path: Path, settings: ModelSettings, target: str, levels: M
         CheckpointError: see ``load_classifier``; also a head that is not one softmax over the target's classes.
         ArchitectureError: the network is unknown.
     """
-    found = load_classifier(path, settings, target, levels)
-    parts = [part for part in found.head.parts if part.name.casefold() == target.casefold()]
     again = "; to keep its backbone and train a new head, give it as --weights"
+    try:
+        found = load_classifier(path, settings, target, levels)
+    except CheckpointError as error:
+        said, _, advice = str(error).partition(";")
+        if "--head" not in advice:
+            raise
+        raise CheckpointError(said + again) from error  # how outputs are merged or read is a matter of audits alone
+    parts = [part for part in found.head.parts if part.name.casefold() == target.casefold()]
     if len(found.head.parts) != 1 or not parts:
         raise CheckpointError(f"{path.name} predicts {', '.join(found.head.tasks)}, not {target} alone{again}")
     part = parts[0]

@@ -18,6 +18,8 @@ from fairaudit.results.mitigation import ArmResult, MitigationResult, Number
 MARKS = {"better": "✓", "worse": "✗", "higher": "↑", "lower": "↓", "undecided": " "}
 STYLES = {"better": "green", "worse": "bold red"}
 COLUMNS = (("accuracy", None, "accuracy"), ("accuracy", "worst_group", "worst group"), ("accuracy", "gap", "gap"))
+NOTES = 4
+"""Sentences of one arm that are shown; each seed may have its own."""
 F1 = (("f1", "gap", "F1 gap"), ("f1[macro]", "gap", "F1 gap"))
 
 
@@ -90,6 +92,8 @@ def _change(one: Number | None) -> Text:
 
 def _sentences(result: MitigationResult) -> Iterable[str]:
     several = result.settings["seeds"] > 1
+    if len(result.settings["target"]) > 1:
+        yield "an image is right where every target is; audit_TARGET.json of each run is of one target by itself"
     for arm in result.arms:
         yield from _losses(arm)
     if result.baseline is not None and len(result.arms) > 1:
@@ -98,19 +102,21 @@ def _sentences(result: MitigationResult) -> Iterable[str]:
         yield f"✓ better and ✗ worse than {words.clean(result.baseline)} are shown at {level} {how}; p is " + (
             "of the seeds" if several else "of the images"
         )
+    if any(math.isnan(n.value) for arm in result.arms for n in arm.numbers):
+        yield "undefined: a group has too few images, or none of a class; audit.json of each run gives the reason"
     if any(arm.on_front for arm in result.arms) and len(result.arms) > 1:
         yield "◆ no other arm has both a higher accuracy and a smaller gap"
     for arm in result.arms:
-        for note in arm.notes:
+        for note in arm.notes[:NOTES]:
             yield f"{words.clean(arm.name)}: {words.clean(note)}"
+        if len(arm.notes) > NOTES:
+            yield f"{words.clean(arm.name)}: {len(arm.notes) - NOTES} more sentences are in mitigation.json"
 
 
 def _losses(arm: ArmResult) -> Iterable[str]:
     for loser in arm.losers:
         group = words.clean(group_label(loser.group))
-        p = "p < .001" if loser.p < 0.001 else f"p = {loser.p:.3f}" if not math.isnan(loser.p) else "no test"
+        p = "p < .001" if loser.p < 0.001 else f"p = {loser.p:.3f}"
+        p = "no test: nothing scatters" if math.isnan(loser.p) else f"{p} after Holm"
         shown = "" if loser.shown else ", not shown"
-        yield (
-            f"{words.clean(arm.name)} costs {group} most: accuracy {loser.before:.3f} → {loser.after:.3f} "
-            f"({p} after Holm{shown})"
-        )
+        yield (f"{words.clean(arm.name)} costs {group} most: accuracy {loser.before:.3f} → {loser.after:.3f} ({p}{shown})")

@@ -169,11 +169,13 @@ class GroupingResult:
         groups: one result per group, in declared order, absent ones included.
         disparities: every metric × kind.
         scores: histograms of the positive class's scores, where there are scores of two classes or a positive one.
-        clusters: design effects that the intervals take into account, where people are known and on several images.
+        clusters: design effects that the intervals take into account, where people are known and on several images, or
+            images have weights.
         together: what several labels of each image say together; None where one target was audited.
         given: column → level, where only the images of that level are compared; None where all are.
         named: levels of the reference group that were named, where the largest group of those that have them was taken.
         label_noise: how far disparities could move if group labels are wrong, where that was asked.
+        weighted: (g, k, k) the counts weighted, in whole units of each group's own; None where images have no weights.
     """
 
     by: tuple[str, ...]
@@ -189,6 +191,7 @@ class GroupingResult:
     given: Group | None = None
     label_noise: LabelNoise | None = None
     named: Group | None = None
+    weighted: tuple[tuple[tuple[int, ...], ...], ...] | None = None
 
 
 @dataclass(frozen=True)

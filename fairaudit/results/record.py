@@ -140,6 +140,7 @@ def _grouping_record(grouping: GroupingResult) -> dict[str, Any]:
         **({} if grouping.named is None else {"named": _plain(grouping.named)}),
         "missing": int(grouping.missing),
         "counts": _plain(grouping.counts),
+        **({} if grouping.weighted is None else {"weighted": _plain(grouping.weighted)}),
         "groups": [
             {
                 "group": _plain(one.group),
@@ -269,6 +270,7 @@ def _grouping(record: Mapping[str, Any]) -> GroupingResult:
         given=record.get("given"),
         label_noise=None if record.get("label_noise") is None else _noise(record["label_noise"]),
         named=record.get("named"),
+        weighted=None if record.get("weighted") is None else tuple(tuple(map(tuple, one)) for one in record["weighted"]),
     )
 
 

@@ -27,6 +27,7 @@ from fairaudit.workflows.matching import match
 from fairaudit.workflows.prepare import with_levels
 from fairaudit.workflows.stored import countable, partly_named, stored_table
 from fairaudit.workflows.target import prepared
+from fairaudit.workflows.weighting import WEIGHTED, check_weighable, weighted_counts, with_weight
 
 LARGEST, NAMED = "largest", "named"
 
@@ -53,7 +54,9 @@ def audit(
     rules = [parse_requirement(text) for text in settings.rules]
     told = list(notes)
     predictions = _restrict(predictions, settings.where, told)
-    predictions = with_levels(predictions, settings)
+    predictions = with_levels(with_weight(predictions, told), settings)
+    if predictions.weight is not None:
+        check_weighable(settings, rules)
     target = prepared(predictions, settings)
     identity = None if predictions.identity is None else predictions.identity.codes
     draws = Draws(settings.bootstrap, settings.seed)
@@ -70,7 +73,8 @@ def audit(
 
     def listed(how: str, grouping: Grouping, ids: IntArray, missing: int) -> GroupingResult:
         summary = summarise(grouping, how, missing, draws)
-        return replace(summary, scores=target.scores(ids, len(grouping.groups)), together=together_of(grouping.table))
+        scores, together = target.scores(ids, len(grouping.groups)), together_of(grouping.table)
+        return replace(summary, scores=scores, together=together, weighted=weighted_counts(grouping.table))
 
     groupings: list[Grouping] = []
     summaries: list[GroupingResult] = []
@@ -115,6 +119,7 @@ def audit(
         "bootstrap": settings.bootstrap,
         "seed": settings.seed,
         **_asked_besides(settings),
+        **({} if predictions.weight is None else {WEIGHTED: True}),
     }
     return AuditResult(
         settings=record,

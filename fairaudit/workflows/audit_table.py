@@ -33,6 +33,7 @@ def audit_table(
     y_score: tuple[str, ...] = (),
     row_id: str | None = None,
     identity: str | None = None,
+    weight: str | None = None,
     classes: tuple[str, ...] | None = None,
     out: Path | None = None,
     stream: bool | None = None,
@@ -49,6 +50,7 @@ def audit_table(
         y_score: a column that scores the positive class, or ``CLASS=COLUMN`` items.
         row_id: column that names each image.
         identity: column of persons.
+        weight: column that says how many images of the population a row stands for.
         classes: every class; None takes those that occur.
         out: run folder to write; None writes nothing. Of a stream it keeps the audit and not the predictions.
         stream: whether to count the table batch by batch in bounded memory, without scores and persons; None streams
@@ -82,6 +84,7 @@ def audit_table(
             extra=tuple(sorted({*settings.bins, *(parse_subset(settings.where).names if settings.where else ())})),
             id=row_id,
             identity=identity,
+            weight=weight,
             classes=classes,
             positive=settings.positive,
         )
@@ -89,16 +92,22 @@ def audit_table(
         raise UsageError(
             "--y-pred, --y-score, --id, --identity and --classes describe a table: name its labels with --y-true"
         )
+    elif weight:
+        raise UsageError("--weight describes a table: name its labels with --y-true")
     files: dict[str, Callable[[Path], None]] = {}
     streamed = should_stream(path) if stream is None else stream
     if streamed and columns is not None and "," in columns.y_true:
         raise UsageError("a joint target is not counted batch by batch; name one target, or read all with --no-stream")
+    if streamed and weight is not None:
+        raise UsageError("weights are not counted batch by batch; read all with --no-stream")
     if streamed:
         result = audit_shards(path, settings, columns)
     else:
         predictions = read_predictions(path, columns)
         if y_true is not None and settings.target is None and len(predictions.tasks) > 1:
             settings = settings.model_copy(update={"target": sign.join(predictions.tasks)})
+        if sweep is not None and predictions.weight is not None:
+            raise UsageError("--sweep cannot be combined with weights yet; leave out the one or the other")
         result = audit(predictions, settings)
         files["predictions.parquet"] = partial(write_predictions, predictions)
     if sweep is not None:

@@ -10,6 +10,7 @@ from fairaudit.metrics.gate import Grouping, judge_all, policy_verdict, rule_not
 from fairaudit.metrics.rules import parse_requirement
 from fairaudit.results import SCHEMA_VERSION, AuditResult
 from fairaudit.workflows.audit import stored_groupings
+from fairaudit.workflows.weighting import WEIGHTED
 
 
 def gate(
@@ -69,6 +70,9 @@ def _comparable(
                 f"the baseline's {what} is {_said(theirs)} and this audit's is {_said(ours)}: nothing to compare"
             )
     s = result.settings
+    if bool(s.get(WEIGHTED)) != bool(baseline.settings.get(WEIGHTED)):
+        whose = "this audit's images" if s.get(WEIGHTED) else "the baseline's images"
+        raise UsageError(f"only {whose} have weights: the two say nothing of the same population; audit both alike")
     return stored_groupings(baseline, confidence or s["confidence"], min_support or s["min_support"])
 
 

@@ -26,6 +26,7 @@ from fairaudit.workflows.audit_extras import OF_THESE_IMAGES, restored
 from fairaudit.workflows.provenance import environment
 from fairaudit.workflows.stored import countable, stored_counts, stored_table
 from fairaudit.workflows.target import suspicions_of
+from fairaudit.workflows.weighting import check_unweighted
 
 _SUMMED = (
     re.compile(r"^(restricted to )(\d+)( images by --where .*)$", re.DOTALL),
@@ -84,6 +85,8 @@ def merge(shards: Sequence[Shard]) -> AuditResult:
         UsageError: they differ in one of these, or the union cannot be told from what they store.
     """
     first = shards[0]
+    what = "are not merged yet; audit the predictions of all of them together"
+    check_unweighted([(shard.name, shard.audit) for shard in shards], what)
     for other in shards[1:]:
         _check_same(first, other)
     s = first.audit.settings

@@ -7,8 +7,8 @@ selected is selected on validation images; the test images are looked at once, b
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,12 +23,12 @@ from fairaudit.artifacts.records import write_audit, write_json, write_toml
 from fairaudit.artifacts.tables import write_predictions
 from fairaudit.config import Arm, MitigateConfig
 from fairaudit.data.manifest import Manifest
-from fairaudit.engine.devices import finish, is_main
+from fairaudit.engine.devices import finish, is_main, one_thread
 from fairaudit.engine.history import History
 from fairaudit.engine.image_sources import ImageSource
 from fairaudit.engine.seeding import seed_everything
 from fairaudit.engine.training_data import TrainingData
-from fairaudit.errors import UsageError
+from fairaudit.errors import FairauditError, UsageError
 from fairaudit.losses.base import TrainingGroups
 from fairaudit.methods.base import Outcome
 from fairaudit.metrics.groups import cross
@@ -38,7 +38,7 @@ from fairaudit.workflows.audit import audit
 from fairaudit.workflows.experiment import Experiment, opened, prepare_experiment, training_data
 from fairaudit.workflows.labels import columns_of
 from fairaudit.workflows.provenance import environment
-from fairaudit.workflows.resuming import check_run, open_folder, reproducible
+from fairaudit.workflows.resuming import check_runs, open_folder, reproducible, withdraw
 from fairaudit.workflows.run_folders import CHECKPOINT, CONFIG, PREDICTIONS, RUN, run_folder
 from fairaudit.workflows.study import Watch, criterion_of, make_study, predict_test
 from fairaudit.workflows.tradeoff import summarise_arms
@@ -90,19 +90,27 @@ def mitigate(
         FairauditError: anything that a user can mend.
     """
     told = watch or Watch()
+    started = False
     try:
         open_folder(config, out, resume)
         experiment = prepare_experiment(config, out / "cache")
         _check_arms(experiment)
+        if settle is None:
+            check_runs(config, out)
+        started = True
         if is_main():
-            write_toml(out / CONFIG, reproducible(config, experiment.root))
+            if settle is None or not (out / CONFIG).exists():  # what was settled stands until it is again
+                write_toml(out / CONFIG, reproducible(config, experiment.root))
             for sentence in preflight(experiment):
                 told.say(sentence)
+        height, width = experiment.preprocess.size
+        few_threads = one_thread if height * width <= SMALL_IMAGE else nullcontext
         data = _Data(experiment)
         if settle is not None:
-            with _few_threads(experiment):
+            with few_threads():
                 experiment = settle(experiment, data.of, out, told)
             config = experiment.config
+            check_runs(config, out)
             if is_main():
                 write_toml(out / CONFIG, reproducible(config, experiment.root))
         arms = config.trained
@@ -111,14 +119,16 @@ def mitigate(
             for arm in arms:
                 done += 1
                 folder = run_folder(out, arm, seed)
-                if (folder / RUN).exists():
-                    check_run(folder / RUN, arm)
-                else:
+                if not (folder / RUN).exists():
                     told.arm(done, total, arm.name, seed)
-                    with _few_threads(experiment):
+                    with few_threads():
                         _run(experiment, data, arm, seed, folder, command, told)
         if not is_main():
             return None
+    except FairauditError:
+        if started and is_main():
+            withdraw(out)
+        raise
     finally:
         finish()
     result = summarise_arms(experiment, out)
@@ -140,19 +150,6 @@ def preflight(experiment: Experiment) -> list[str]:
         f"training  {one.epochs} epochs of {one.batch_size} by {one.optimizer}, lr {one.lr:g}; epoch kept: {one.select}",
         f"arms      {', '.join(arm.name for arm in config.trained)}; {seeds}",
     ]
-
-
-@contextmanager
-def _few_threads(experiment: Experiment) -> Iterator[None]:
-    """One thread where images are small: several are slower there, much slower where other work waits for a core."""
-    height, width = experiment.preprocess.size
-    before = torch.get_num_threads()
-    if height * width <= SMALL_IMAGE:
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 class _Data:
@@ -194,7 +191,12 @@ def _run(
     settings = experiment.audit
     if outcome.label_noise is not None and settings.label_noise is None:
         settings = settings.model_copy(update={"label_noise": dict(outcome.label_noise)})
-    result = audit(predictions, settings, card_privileged=experiment.splits.test.card.privileged)
+    judge = partial(audit, predictions, card_privileged=experiment.splits.test.card.privileged)
+    result = judge(settings)
+    by_target = {}
+    for name, classes in experiment.tasks.items() if len(experiment.tasks) > 1 else ():
+        positive = settings.positive if settings.positive in classes else None
+        by_target[name] = judge(settings.model_copy(update={"target": name, "positive": positive, "rules": ()}))
     architecture = outcome.architecture or experiment.start.architecture
     own = architecture == experiment.start.architecture
     kwargs = experiment.start.arch_kwargs if own else {}
@@ -221,6 +223,7 @@ def _run(
             ),
             PREDICTIONS: partial(write_predictions, predictions),
             "audit.json": partial(write_audit, result),
+            **{f"audit_{name}.json": partial(write_audit, one) for name, one in by_target.items()},
             "history.json": lambda path: write_json(path, _histories(outcome.histories, experiment.group_labels)),
             **{f"training/{path.relative_to(work)}": partial(shutil.copyfile, path) for path in _tables(work)},
             RUN: lambda path: write_json(path, record),

@@ -24,6 +24,7 @@ from fairaudit.metrics.rates import RATES
 from fairaudit.metrics.rules import Rule, parse_rule
 from fairaudit.results import AuditResult, group_label
 from fairaudit.workflows.audit import stored_groupings
+from fairaudit.workflows.weighting import check_unweighted
 
 _MANY_GROUPS = 60
 
@@ -133,6 +134,7 @@ def plan_audit(
     texts = list(rules) or [r.rule for r in result.rules]
     if not texts:
         raise UsageError("the audit has no rules; name one with --rule, for example 'accuracy gap by race <= 0.10'")
+    check_unweighted([("the audit", result)], "a plan does not know yet; plan with the rates of an audit without weights")
     groupings = stored_groupings(result, confidence)
     return tuple(reach for text in texts for reach in _reaches(_plannable(text), groupings, power))
 

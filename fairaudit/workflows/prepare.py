@@ -19,7 +19,8 @@ from fairaudit.metrics.intervals import quantile, wilson
 from fairaudit.metrics.joint import joined, joint_classes, joint_measures
 from fairaudit.metrics.measure import Table
 from fairaudit.metrics.score_measures import check_scores, score_measures
-from fairaudit.predictions import MISSING, BoolArray, IntArray, Predictions, Task
+from fairaudit.metrics.weights import kish, whole_units
+from fairaudit.predictions import MISSING, BoolArray, FloatArray, IntArray, Predictions, Task
 from fairaudit.results import Scores
 
 MOST_CELLS = 2**28
@@ -60,6 +61,7 @@ class Prepared:
         parts: the targets that a joint target is made of; empty for a plain one.
         settings: what was asked.
         identity: (n,) who is on each image or ``MISSING``; None where that is not known, or does not matter.
+        weight: (n,) how many images of the population each stands for, above 0; None where all stand for as many.
     """
 
     name: str
@@ -68,6 +70,7 @@ class Prepared:
     parts: Mapping[str, Task]
     settings: AuditSettings
     identity: IntArray | None = None
+    weight: FloatArray | None = None
 
     @property
     def said(self) -> str:
@@ -80,8 +83,18 @@ class Prepared:
         return np.asarray(self.task.y_true != MISSING)
 
     def remarks(self) -> list[str]:
-        """What a reader must know of the target; nothing that is not said elsewhere."""
-        return []
+        """What a reader must know of the target."""
+        if self.weight is None:
+            return []
+        weight = self.weight[self.labelled]
+        told = [
+            f"rates are weighted: {len(weight):,} images say as much of all as {kish(weight):,.0f} of equal weight would; "
+            "supports remain numbers of images, and entropies, which are not weighted yet, are left out"
+        ]
+        lacking = [*(["scores"] if self.task.y_score is not None else []), *(["whole joint labels"] if self.parts else [])]
+        if lacking:
+            told.append(f"what is measured from {' and '.join(lacking)} is not weighted yet, and left out")
+        return told
 
     def about(self, by: Sequence[str]) -> str | None:
         """What a reader must know where the target, or a part of it, defines groups."""
@@ -111,10 +124,25 @@ class Prepared:
         counts = confusion(self.task.y_true, self.task.y_pred, ids, groups, len(self.task.classes))
         s = self.settings
         table = Table(counts, self.task.classes, self.positive, s.beta, s.aggregate, per_class=not self.parts)
+        if self.weight is not None:
+            return self._weighted(table, ids, groups)
         rows = score_measures(self.task, ids, table, s.top_k, self.identity)
         if self.parts:
             rows |= joint_measures([*self.parts.values()], ids, table, self.identity)
         return replace(table, rows=rows, effects=self._effects(ids, groups))
+
+    def _weighted(self, table: Table, ids: IntArray, groups: int) -> Table:
+        assert self.weight is not None  # where it is called
+        task, k = self.task, len(self.task.classes)
+        if len(ids) * k * k > MOST_CELLS // 2:
+            raise UsageError(
+                f"{len(ids):,} images of {k} classes are too many to be weighted; audit fewer at once with --where"
+            )
+        units = whole_units(self.weight, np.where(task.y_true == MISSING, MISSING, ids), groups)
+        alone = np.full(len(ids), MISSING, dtype=np.int64)
+        who = alone if self.identity is None else self.identity
+        people = by_person(task.y_true, task.y_pred, ids, who, groups, k, units)
+        return replace(table, effects=design_effects(people), weighted=people.totals().astype(np.float64))
 
     def _effects(self, ids: IntArray, groups: int) -> DesignEffects | None:
         if self.identity is None:
@@ -132,6 +160,8 @@ class Prepared:
 
     def scores(self, ids: IntArray, groups: int) -> Scores | None:
         """Histograms of the positive class's scores (of two classes without one, the second's), where there are scores."""
+        if self.weight is not None:
+            return None
         task = self.task
         of = self.positive if self.positive is not None else 1 if len(task.classes) == 2 else None
         if task.y_score is None or of is None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 from fairaudit.artifacts.folder import check_replaceable
-from fairaudit.config import MitigateConfig, read_toml
-from fairaudit.errors import ConfigError, OutputError
-from fairaudit.workflows.run_folders import CONFIG
+from fairaudit.config import Arm, MitigateConfig, read_toml
+from fairaudit.errors import ArtifactError, ConfigError, OutputError
+from fairaudit.workflows.run_folders import CONFIG, RUN, run_folder
 
 _GROWS = {"arms", "seeds", "baseline"}
 """What may differ when a run is resumed: more arms or seeds are trained beside those that are there."""
+
+
+_UNSET = "unset"
 
 
 def open_folder(config: MitigateConfig, out: Path, resume: bool) -> None:
@@ -35,13 +39,68 @@ def open_folder(config: MitigateConfig, out: Path, resume: bool) -> None:
     _check_same(config, out / CONFIG)
 
 
+def withdraw(out: Path) -> None:
+    """Take away the folder of an experiment that was refused before anything was trained; what is in use stays.
+
+    Args:
+        out: its folder.
+    """
+    held = sorted(out.rglob("*"), reverse=True)  # what is inside a folder before the folder
+    if any(path.name != CONFIG for path in held if not path.is_dir()):
+        return
+    for path in held:
+        if path.is_dir():
+            path.rmdir()
+        else:
+            path.unlink()
+    if out.is_dir():
+        out.rmdir()
+
+
+def check_runs(config: MitigateConfig, out: Path) -> None:
+    """Refuse finished runs of arms that are called the same and were trained otherwise.
+
+    Args:
+        config: with the arms as they are wanted now.
+        out: the experiment's folder.
+
+    Raises:
+        ArtifactError: the record of a run cannot be read.
+        ConfigError: a run is of another arm.
+    """
+    for arm in config.trained:
+        for seed in range(config.seeds):
+            path = run_folder(out, arm, seed) / RUN
+            if path.exists():
+                _check_run(path, arm)
+
+
+def _check_run(path: Path, arm: Arm) -> None:
+    try:
+        before = json.loads(path.read_text(encoding="utf-8"))["arm"]
+        known = {key: before[key] for key in ("loss", "loss_options", "method", "method_options", "training")}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ArtifactError(f"{path} is not the record of a run; delete its folder to train it again") from error
+    now = arm.model_dump(mode="json")
+    for key, value in known.items():
+        if _texts(value) != _texts(now[key]):  # 0.1 in a file and on the command line are the same
+            raise ConfigError(
+                f"{path.parent} was trained with another {_first_difference(key, value, now[key])}; "
+                "resume it as it was, label the arm, or choose another --out"
+            )
+
+
+def _texts(value: Any) -> Any:
+    return {key: str(inner) for key, inner in value.items()} if isinstance(value, dict) else value
+
+
 def _check_same(config: MitigateConfig, path: Path) -> None:
     before = read_toml(path, MitigateConfig).model_dump(mode="json")
     now = MitigateConfig.model_validate(reproducible(config, None)).model_dump(mode="json")
     for key in before:
         if key in _GROWS or key == "root":
             continue
-        if before[key] != now[key]:
+        if _texts(before[key]) != _texts(now[key]):
             raise ConfigError(
                 f"{path} was run with another {_first_difference(key, before[key], now[key])}; "
                 "resume it as it was, or choose another --out"
@@ -50,9 +109,10 @@ def _check_same(config: MitigateConfig, path: Path) -> None:
 
 def _first_difference(key: str, before: Any, now: Any) -> str:
     if isinstance(before, dict) and isinstance(now, dict):
-        for inner in before:
-            if before[inner] != now.get(inner):
-                return _first_difference(f"{key}.{inner}", before[inner], now.get(inner))
+        for inner in {**before, **now}:
+            one, other = before.get(inner, _UNSET), now.get(inner, _UNSET)
+            if str(one) != str(other):
+                return _first_difference(f"{key}.{inner}", one, other)
     return f"{key} ({before}, now {now})"
 
 
@@ -66,4 +126,6 @@ def reproducible(config: MitigateConfig, root: Path | None) -> dict[str, Any]:
     if config.root is not None or root is not None:
         paths["root"] = (root or config.root or Path()).resolve()
     record: dict[str, Any] = config.model_copy(update=paths).model_dump(mode="json", exclude_defaults=True)
-    return record
+    # A command has defaults of its own for these; a file that left them out would be another run there.
+    training = {**record.get("training", {}), "select": config.training.select}
+    return {**record, "data": config.data, "training": training}

@@ -93,6 +93,9 @@ def aligned(sides: Sequence[Side], settings: AuditSettings) -> tuple[list[Aligne
         UsageError: an attribute, class or target does not exist, or the sides do not have the same ones.
         PredictionsError: no image or label is left.
     """
+    for side in sides:
+        if side.predictions.weight is not None:
+            raise UsageError(f"{side.name} has weights, and comparisons are not weighted yet; compare tables without them")
     shown = [Side(s.name, with_levels(_where(s.predictions, settings.where), settings)) for s in sides]
     first = shown[0].predictions
     if names_labels(settings.target, first.tasks):

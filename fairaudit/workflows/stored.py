@@ -44,7 +44,8 @@ def stored_table(settings: Mapping[str, Any], grouping: GroupingResult) -> Table
             betas=betas, aggregates=aggregates, effects=() if effects is None else split_effects(effects, len(classes)),
         )  # fmt: skip
     positive = None if settings["positive"] is None else classes.index(settings["positive"])
-    return Table(counts, classes, positive, betas, aggregates, effects=effects)
+    weighted = None if grouping.weighted is None else np.array(grouping.weighted, dtype=np.float64).reshape(counts.shape)
+    return Table(counts, classes, positive, betas, aggregates, effects=effects, weighted=weighted)
 
 
 def countable(overall: Overall, whole: Table, groupings: Sequence[GroupingResult]) -> Overall:

@@ -29,11 +29,14 @@ def prepared(predictions: Predictions, settings: AuditSettings) -> Target:
     """
     identity = None if predictions.identity is None or not settings.cluster else predictions.identity.codes
     if (asked := settings.target) is not None and names_labels(asked, predictions.tasks):
+        if predictions.weight is not None:
+            raise UsageError(f"--target {asked}: several labels side by side are not weighted yet; audit one at a time")
         tasks, told = labels_asked(asked, predictions.tasks)
         return prepare_labels(tasks, settings, identity, told)
     name, task, parts = one_target(predictions, settings.target)
     positive = None if settings.positive is None else index_of("class", settings.positive, task.classes)
-    return Prepared(name, at_threshold(task, name, positive, settings.threshold), positive, parts, settings, identity)
+    decided = at_threshold(task, name, positive, settings.threshold)
+    return Prepared(name, decided, positive, parts, settings, identity, predictions.weight)
 
 
 def names_labels(name: str | None, known: Iterable[str]) -> bool:

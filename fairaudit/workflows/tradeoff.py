@@ -18,7 +18,7 @@ import numpy as np
 from fairaudit.artifacts.folder import write_whole
 from fairaudit.artifacts.tables import read_predictions
 from fairaudit.comparison import Change, ComparisonResult, PairComparison, comparison_json
-from fairaudit.config import Arm, MitigateConfig
+from fairaudit.config import Arm, AuditSettings, MitigateConfig
 from fairaudit.metrics.groups import cross
 from fairaudit.predictions import Column, Predictions, Task
 from fairaudit.results.mitigation import ArmResult, Loser, MitigationResult, Number, SeedRun, mitigation_json
@@ -46,7 +46,7 @@ def summarise_arms(experiment: Experiment, out: Path) -> MitigationResult:
     for arm in arms:
         # An arm is compared with itself where there is no baseline: its own numbers come out, and changes of nothing.
         against = arm if baseline is None else baseline
-        seeds, images = _compared(tables[against.name], tables[arm.name], against.name, arm.name, config)
+        seeds, images = _compared(tables[against.name], tables[arm.name], against.name, arm.name, experiment.audit)
         if arm is not against:
             write_whole(run_folder(out, arm, 0).parent / COMPARISON, comparison_json(seeds or images))
         found.append(_arm(arm, arm is against, seeds, images, out, config))
@@ -115,11 +115,11 @@ def _read(out: Path, arm: Arm, seed: int) -> Predictions:
 
 
 def _compared(
-    before: Sequence[Predictions], after: Sequence[Predictions], first: str, second: str, config: MitigateConfig
+    before: Sequence[Predictions], after: Sequence[Predictions], first: str, second: str, audit: AuditSettings
 ) -> tuple[ComparisonResult | None, ComparisonResult]:
     """Over seeds (None with one), and over the images of all seeds together."""
-    settings = config.audit.model_copy(update={"rules": (), "target": None, "cluster": True})
-    settings = settings.model_copy(update={"target": ",".join(before[0].tasks)}) if len(before[0].tasks) > 1 else settings
+    named = {"target": ",".join(before[0].tasks)} if len(before[0].tasks) > 1 else {"target": None}
+    settings = audit.model_copy(update={"rules": (), "cluster": True, **named})
     over_images = compare([Side(first, pooled(before))], [Side(second, pooled(after))], settings)
     if len(before) == 1:
         return None, over_images
@@ -173,10 +173,20 @@ def _arm(
         selected = [stage["epoch"] for stage in record["selected"].values()]
         seconds = float(sum(record["seconds"].values()))
         runs.append(SeedRun(seed, folder.relative_to(out).as_posix(), selected[-1] if selected else 0, seconds))
-        notes += record["notes"]
+        notes.append(record["notes"])
     numbers = tuple(_number(metric, kind, by, one, other, alone) for metric, kind, by in _asked(other))
     losers = () if alone else tuple(_losers(one or other, 1 - config.audit.confidence))
-    return ArmResult(arm.name, arm.loss, arm.method, tuple(runs), numbers, losers, False, tuple(dict.fromkeys(notes)))
+    return ArmResult(arm.name, arm.loss, arm.method, tuple(runs), numbers, losers, False, tuple(_told(notes)))
+
+
+def _told(notes: Sequence[Sequence[str]]) -> Iterable[str]:
+    """What every seed said once, and what only some said with the seed."""
+    for seed, own in enumerate(notes):
+        for note in dict.fromkeys(own):
+            if not all(note in other for other in notes):
+                yield f"seed {seed}: {note}"
+            elif seed == 0:
+                yield note
 
 
 def _asked(pair: PairComparison) -> Iterable[tuple[str, str | None, tuple[str, ...]]]:

@@ -43,7 +43,7 @@ def s0(images: Path, weights: Path, out: Path, table: Path | None) -> MitigateCo
             **skewed,
             "test": {"data": "utkface", "root": images / "utkface"},
             "weights": str(weights),
-            "network": {"arch": "torchvision/mobilenet_v2", "preprocess": {"size": (224, 224), "resize": "squash"}},
+            "network": {"arch": "torchvision/mobilenet_v2", "preprocess": {"size": (96, 96), "resize": "squash"}},
             "arms": [
                 {"loss": "max-group"},
                 {"loss": "max-group", "loss_options": {"ema": 0.1}},
@@ -78,7 +78,7 @@ def s1(images: Path, weights: Path, out: Path) -> MitigateConfig:
             "root": images / "utkface",
             "split_shares": (0.45, 0.15, 0.40),
             "weights": str(weights),
-            "network": {"arch": "torchvision/mobilenet_v2", "preprocess": {"size": (224, 224), "resize": "squash"}},
+            "network": {"arch": "torchvision/mobilenet_v2", "preprocess": {"size": (96, 96), "resize": "squash"}},
             "arms": [
                 {"loss": "val-attention"},
                 {"loss": "class-spread"},
@@ -113,7 +113,7 @@ def spurious(images: Path, weights: Path, out: Path) -> MitigateConfig:
             "data_options": {"images": images / "celeba"},
             "splits": "official",
             "weights": str(weights),
-            "network": {"arch": "torchvision/mobilenet_v2", "preprocess": {"size": (224, 224), "resize": "squash"}},
+            "network": {"arch": "torchvision/mobilenet_v2", "preprocess": {"size": (96, 96), "resize": "squash"}},
             "arms": SPURIOUS_ARMS,
             "training": FROZEN | {"select": "worst-group"},
             "audit": {"target": "Smiling", "by": [["Smiling", "Male"]]},

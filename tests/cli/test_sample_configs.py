@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import shlex
 import shutil
+import tomllib
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 
-from tests.cli.conftest import Cli
+from fairaudit.data.faces import render, sample_face
+from fairaudit.data.sources.celeba import ATTRIBUTES
+from tests.cli.conftest import GENDERS, RACES, Cli, Finished
 
 SAMPLES = Path(__file__).parents[2] / "sample_configs"
 
@@ -29,7 +35,9 @@ def project(cli: Cli, model: Path, fairface: Path, table: Path) -> Cli:
 
 def commands(name: str) -> list[list[str]]:
     """What follows ``fairaudit`` in a sample file, up to a redirection, in order."""
-    lines = re.findall(r"\bfairaudit ((?:evaluate|audit|gate|report|data|list|demo)\b.*)", (SAMPLES / name).read_text())
+    lines = re.findall(
+        r"\bfairaudit ((?:evaluate|audit|gate|report|data|list|demo|mitigate)\b.*)", (SAMPLES / name).read_text()
+    )
     return [shlex.split(re.split(r"\s(?:>>|>|\|)\s", line)[0]) for line in lines]
 
 
@@ -37,6 +45,9 @@ def test_there_is_nothing_else() -> None:
     assert sorted(path.name for path in SAMPLES.iterdir()) == [
         "evaluate_fairface.toml",
         "github_actions.yml",
+        "mitigate_celeba_last_layer.toml",
+        "mitigate_fairface_val_attention.toml",
+        "mitigate_utkface_max_group.toml",
         "policy.toml",
     ]
 
@@ -74,3 +85,84 @@ def test_the_run(project: Cli) -> None:
     assert result.record["groupings"][0]["privileged"] == {"race": "White"}
     again = project("evaluate", "--config", "run/config.toml", "--out", "again", "--format", "json")
     assert again.out == result.out
+
+
+def drawn(path: Path, man: bool, k: int) -> str:
+    """Save a drawn face, and say its file's name."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    render(sample_face(np.random.default_rng(k), gender="man" if man else "woman"), 36).save(path, quality=92)
+    return path.name
+
+
+def draw_utkface(root: Path) -> None:
+    for k, (gender, race) in enumerate(list(itertools.product((0, 1), range(5))) * 8):
+        drawn(root / f"{20 + k % 50}_{gender}_{race}_2017{k:013d}.jpg.chip.jpg", gender == 0, k)
+
+
+def draw_fairface(root: Path) -> None:
+    for part, per_cell in (("train", 8), ("val", 2)):
+        cells = list(itertools.product(RACES, GENDERS)) * per_cell
+        rows = [
+            (
+                f"{part}/{drawn(root / part / f'{k}.jpg', gender == 'Male', 1000 * per_cell + k)}",
+                "20-29",
+                gender,
+                race,
+                True,
+            )
+            for k, (race, gender) in enumerate(cells, start=1)
+        ]
+        table = pd.DataFrame(rows, columns=["file", "age", "gender", "race", "service_test"])
+        table.to_csv(root / f"fairface_label_{part}.csv", index=False)
+
+
+def draw_celeba(root: Path) -> None:
+    attributes, parts = [str(96), " ".join(ATTRIBUTES)], []
+    for k in range(96):
+        name = drawn(root / "img_align_celeba" / f"{k + 1:06d}.jpg", k % 2 == 0, k)
+        signs = dict.fromkeys(ATTRIBUTES, -1) | {"Male": 1 - 2 * (k % 2), "Smiling": 1 if k % 4 < 2 else -1}
+        attributes.append(f"{name} {' '.join(map(str, signs.values()))}")
+        parts.append(f"{name} {0 if k < 48 else 1 if k < 72 else 2}")
+    (root / "list_attr_celeba.txt").write_text("\n".join(attributes) + "\n")
+    (root / "list_eval_partition.txt").write_text("\n".join(parts) + "\n")
+
+
+def trained(project: Cli, name: str) -> Finished:
+    """The command that a sample file names, with a tiny network on tiny pictures instead of its weights."""
+    [words] = commands(name)
+    assert words[:5] == ["mitigate", "--config", name, "--weights", "pretrained"]
+    small = ("--arch", "timm/test_resnet", "--size", 32, "--epochs", 1, "--seeds", 1, "--batch-size", 16, "--device", "cpu")
+    done = project(*words[:3], *small, *words[5:], "--format", "json")
+    assert done.code == 0, done.err
+    folder = Path(words[-1])
+    written = tomllib.loads((folder / "mitigate.toml").read_text())
+    asked = tomllib.loads(Path(name).read_text())
+    for key, value in asked["training"].items():
+        if key not in ("epochs", "batch_size"):
+            assert written["training"].get(key, value) == value
+    return done
+
+
+def test_max_group_on_utkface(project: Cli) -> None:
+    draw_utkface(Path("data/utkface"))
+    found = trained(project, "mitigate_utkface_max_group.toml").record
+    assert [arm["name"] for arm in found["arms"]] == ["erm", "max-group"]
+    assert (found["settings"]["target"], found["settings"]["by"], len(found["groups"])) == (["gender"], [["race"]], 5)
+    assert found["settings"]["select"] == "worst-group"
+
+
+def test_val_attention_on_fairface(project: Cli) -> None:
+    Path("data/fairface").unlink()
+    draw_fairface(Path("data/fairface"))
+    found = trained(project, "mitigate_fairface_val_attention.toml").record
+    assert [arm["name"] for arm in found["arms"]] == ["erm", "val-attention"]
+    assert (found["settings"]["target"], len(found["groups"])) == (["race", "gender"], 14)
+    assert found["images"] == {"train": 98, "validation": 14, "test": 28}
+
+
+def test_last_layer_on_celeba(project: Cli) -> None:
+    draw_celeba(Path("data/celeba"))
+    found = trained(project, "mitigate_celeba_last_layer.toml").record
+    assert [arm["name"] for arm in found["arms"]] == ["erm", "last-layer", "reweight", "group-dro"]
+    assert list(found["groups"].values()) == [12] * 4
+    assert found["images"] == {"train": 48, "validation": 24, "test": 24}
