@@ -94,7 +94,7 @@ def spurious(images: Path, weights: Path, out: Path) -> MitigateConfig:
     """Smiling with Male as a shortcut in training; validation and test images have it as the data do."""
     frame = load_dataset("celeba", images / "celeba", "all").frame
     rng = np.random.default_rng(0)
-    agree = (frame["Smiling"].astype(str) != frame["Male"].astype(str)).to_numpy()  # smiling women and serious men
+    agree = ((frame["Smiling"] == "yes") == (frame["Male"] == "Male")).to_numpy()  # smiling men and serious women
     order = rng.permutation(len(frame))
     split = np.full(len(frame), "train", dtype=object)
     split[order[:1750]] = "test"

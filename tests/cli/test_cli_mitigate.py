@@ -252,6 +252,9 @@ def test_interrupted_and_resumed(cli: Cli, how: str) -> None:
     process.send_signal(getattr(signal, how))
     rest = process.stderr.read()
     code = process.wait()
+    process.stderr.close()
+    if process.stdout is not None:
+        process.stdout.close()
     if how == "SIGINT":
         assert (code, rest) == (
             130,

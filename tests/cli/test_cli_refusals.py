@@ -164,7 +164,10 @@ def test_no_images_left(evaluate: tuple[str, ...], cli: Cli) -> None:
             "--privileged gender=Male fits no grouping; the groupings are race",
         ),
         (("--privileged", "White"), "--privileged 'White' cannot be read; write ATTRIBUTE=LEVEL, for example race=White"),
-        (("--rule", "accuracy gap by height <= 0.1"), "unknown attribute 'height'; choose from gender, age, race"),
+        (
+            ("--rule", "accuracy gap by height <= 0.1"),
+            "unknown attribute 'height'; choose from gender, age, race, service_test",
+        ),
         (
             ("--rule", "acuracy gap by race <= 0.1"),
             "unknown metric in the rule 'acuracy gap by race <= 0.1': 'acuracy'; did you mean 'accuracy'?",

@@ -36,7 +36,7 @@ def project(cli: Cli, model: Path, fairface: Path, table: Path) -> Cli:
 def commands(name: str) -> list[list[str]]:
     """What follows ``fairaudit`` in a sample file, up to a redirection, in order."""
     lines = re.findall(
-        r"\bfairaudit ((?:evaluate|audit|gate|report|data|list|demo|mitigate)\b.*)", (SAMPLES / name).read_text()
+        r"\bfairaudit ((?:evaluate|audit|gate|report|data|list|demo|mitigate|sweep)\b.*)", (SAMPLES / name).read_text()
     )
     return [shlex.split(re.split(r"\s(?:>>|>|\|)\s", line)[0]) for line in lines]
 
@@ -49,6 +49,7 @@ def test_there_is_nothing_else() -> None:
         "mitigate_fairface_val_attention.toml",
         "mitigate_utkface_max_group.toml",
         "policy.toml",
+        "sweep_fairface.toml",
     ]
 
 
@@ -166,3 +167,16 @@ def test_last_layer_on_celeba(project: Cli) -> None:
     assert [arm["name"] for arm in found["arms"]] == ["erm", "last-layer", "reweight", "group-dro"]
     assert list(found["groups"].values()) == [12] * 4
     assert found["images"] == {"train": 48, "validation": 24, "test": 24}
+
+
+def test_a_search_on_fairface(project: Cli) -> None:
+    Path("data/fairface").unlink()
+    draw_fairface(Path("data/fairface"))
+    [words] = commands("sweep_fairface.toml")
+    assert words[:5] == ["sweep", "--config", "sweep_fairface.toml", "--weights", "pretrained"]
+    small = ("--arch", "timm/test_resnet", "--size", 32, "--seeds", 1, "--device", "cpu", "--tune", 1)
+    space = ("--tune-space", "epochs=1..2,batch_size=16|32,freeze=none|conv1")
+    done = project(*words[:3], *small, *space, *words[5:], "--format", "json")
+    assert done.code == 0, done.err
+    assert [arm["name"] for arm in done.record["arms"]] == ["erm", "val-attention", "class-spread", "focal"]
+    assert len(list(Path(words[-1]).glob("tuning/*.json"))) == 4
