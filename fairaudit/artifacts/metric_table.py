@@ -13,14 +13,14 @@ import pyarrow.parquet as pq
 from fairaudit.artifacts.arrow import number_array, text_array
 
 _WHOLE = ("n", "support")
-_REAL = ("value", "ci_low", "ci_high")
+_REAL = ("value", "ci_low", "ci_high", "p_value", "p_holm", "p_bh")
 
 
 def metric_table_bytes(columns: Sequence[str], rows: Iterable[Sequence[str | float]]) -> bytes:
     """A Parquet file of one row per number: counts are integers, values doubles, and what is not known is null.
 
     Args:
-        columns: names; ``n`` and ``support`` hold counts, ``value``, ``ci_low`` and ``ci_high`` numbers, the others texts.
+        columns: names; ``n`` and ``support`` hold counts, values, limits and p-values numbers, the others texts.
         rows: one value per column; an empty text where a number is not known.
     """
     cells = list(zip(*rows, strict=True)) or [()] * len(columns)

@@ -27,14 +27,20 @@ class EstimateRecord(_Record):
     reason: str | None
 
 
+Chance = Annotated[float | None, Field(ge=0.0, le=1.0)]
+
+
 class DisparityRecord(EstimateRecord):
-    """One contrast between groups."""
+    """One contrast between groups; p-values are of differences alone, and of groups that can be compared."""
 
     metric: str
     kind: (
         Literal["difference", "shortfall", "ratio", "gap", "spread", "worst_group", "min_max_ratio", "pairwise_mean"] | None
     ) = Field(description="null where the metric is a disparity itself")
     group: GroupRecord
+    p_value: Chance = Field(default=None, description="two-sided, where the interval of this difference just reaches 0")
+    p_holm: Chance = Field(default=None, description="adjusted by Holm's method for all differences of this metric here")
+    p_bh: Chance = Field(default=None, description="adjusted likewise by Benjamini and Hochberg's method")
 
 
 class OverallRecord(_Record):

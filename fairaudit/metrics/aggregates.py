@@ -8,6 +8,7 @@ and the predicted one (``Rate.shared``). All limits take denominators, and the w
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.special import ndtr, ndtri
@@ -15,6 +16,7 @@ from scipy.special import ndtr, ndtri
 from fairaudit.metrics.counts import Cells
 from fairaudit.metrics.intervals import Limits, clopper_pearson, f_score, f_score_variance, mover_mean, wilson
 from fairaudit.metrics.rates import MICRO, WEIGHTED, WORST, Direction, Rate, rate_support, rate_values
+from fairaudit.metrics.trials import Trials
 from fairaudit.predictions import FloatArray
 
 
@@ -25,10 +27,11 @@ class Law:
     Attributes:
         value: nan where undefined.
         support: images in the denominator; 0 exactly where the value is undefined.
-        limits: limits at any quantile, for what compares groups.
+        limits: limits at any quantile, for what compares groups; asked for some groups (indices), each at its own quantile.
         interval: limits at any quantile, for a group standing alone.
         variance: sampling variance from smoothed counts.
         scarce: (g,) which class has the smallest support, where there are several.
+        trials: the proportion whose exact limits make the limits, where there is one.
     """
 
     value: FloatArray
@@ -37,6 +40,7 @@ class Law:
     interval: Limits
     variance: FloatArray
     scarce: FloatArray | None = None
+    trials: Trials | None = None
 
 
 def rate_law(rate: Rate, c: Cells, effect: FloatArray | float = 1.0) -> Law:
@@ -51,14 +55,25 @@ def rate_law(rate: Rate, c: Cells, effect: FloatArray | float = 1.0) -> Law:
     value, support = rate_values(rate, c), rate_support(rate, c)
     if rate.beta is None:
         x, n = (part / effect for part in rate.parts(c))
-        return Law(value, support, lambda z: clopper_pearson(x, n, z), lambda z: wilson(x, n, z), proportion_variance(x, n))
+        return exact_law(value, support, x, n)
     beta = rate.beta
     tp, fn, fp = c.tp / effect, c.fn / effect, c.fp / effect
 
-    def limits(z: float) -> tuple[FloatArray, FloatArray]:
-        return f_score(tp, fn, fp, beta, z)
+    variance = f_score_variance(tp, fn, fp, beta)
+    if beta == 1:
+        jaccard = Trials(tp, tp + fn + fp, bend=2.0)
+        return Law(value, support, jaccard.limits, jaccard.limits, variance, trials=jaccard)
 
-    return Law(value, support, limits, limits, f_score_variance(tp, fn, fp, beta))
+    def limits(z: Any, i: Any = ...) -> tuple[FloatArray, FloatArray]:
+        return f_score(tp[i], fn[i], fp[i], beta, z)
+
+    return Law(value, support, limits, limits, variance)
+
+
+def exact_law(value: FloatArray, support: FloatArray, x: FloatArray, n: FloatArray) -> Law:
+    """The law of a proportion that says as much as x of n independent images do."""
+    trials = Trials(x, n)
+    return Law(value, support, trials.limits, trials.wilson, proportion_variance(x, n), trials=trials)
 
 
 def proportion_variance(x: FloatArray, n: FloatArray) -> FloatArray:
@@ -86,7 +101,7 @@ def over_classes(
         pooled: the same for accuracy, (g,), which pooled rates are functions of.
         shared: (g,) variance of a mean over that of independent classes, where it is known; None takes ``rate.shared``.
     """
-    times = float(rate.shared) if shared is None else shared
+    times = np.full(c.n.shape[0], float(rate.shared)) if shared is None else shared
     if how == MICRO:
         return _pooled(rate, c, pooled)
     every = rate_law(rate, c, effect)
@@ -96,8 +111,8 @@ def over_classes(
         return _weighted(every, c.tp + c.fn, times)
     k = every.value.shape[-1]
 
-    def limits(z: float) -> tuple[FloatArray, FloatArray]:
-        return mover_mean(every.value, *every.limits(z), times)
+    def limits(z: Any, i: Any = ...) -> tuple[FloatArray, FloatArray]:
+        return mover_mean(every.value[i], *every.limits(np.asarray(z)[..., None], i), times[i])
 
     # Exact limits for the group alone as well: Wilson's are too short for many small classes.
     return Law(
@@ -110,7 +125,7 @@ def over_classes(
     )
 
 
-def _weighted(every: Law, labelled: FloatArray, shared: FloatArray | float) -> Law:
+def _weighted(every: Law, labelled: FloatArray, shared: FloatArray) -> Law:
     """Classes without labelled images weigh nothing, whether or not their rate is defined (scikit-learn's ``weighted``)."""
     counted = labelled > 0
     total = labelled.sum(-1)
@@ -118,13 +133,13 @@ def _weighted(every: Law, labelled: FloatArray, shared: FloatArray | float) -> L
     # Divided at the end: shares of images need not sum to 1 exactly, and nothing is better than faultless.
     value = np.where(total > 0, np.where(counted, labelled * every.value, 0.0).sum(-1) / np.maximum(total, 1), np.nan)
 
-    def limits(z: float) -> tuple[FloatArray, FloatArray]:
-        low, high = every.limits(z)
-        below = np.where(counted, weight * (every.value - low), 0.0)
-        above = np.where(counted, weight * (high - every.value), 0.0)
+    def limits(z: Any, i: Any = ...) -> tuple[FloatArray, FloatArray]:
+        low, high = every.limits(np.asarray(z)[..., None], i)
+        below = np.where(counted[i], weight[i] * (every.value[i] - low), 0.0)
+        above = np.where(counted[i], weight[i] * (high - every.value[i]), 0.0)
         return (
-            np.maximum(value - np.sqrt(shared * (below**2).sum(-1)), 0.0),
-            np.minimum(value + np.sqrt(shared * (above**2).sum(-1)), 1.0),
+            np.maximum(value[i] - np.sqrt(shared[i] * (below**2).sum(-1)), 0.0),
+            np.minimum(value[i] + np.sqrt(shared[i] * (above**2).sum(-1)), 1.0),
         )
 
     variance = shared * np.where(counted, weight**2 * every.variance, 0.0).sum(-1)
@@ -138,11 +153,12 @@ def _worst(every: Law, direction: Direction) -> Law:
     k = every.value.shape[-1]
     pick = np.min if direction is Direction.HIGHER else np.max
 
-    def limits(z: float) -> tuple[FloatArray, FloatArray]:
-        wide = float(-ndtri(ndtr(-z) / k))
+    def limits(z: Any, i: Any = ...) -> tuple[FloatArray, FloatArray]:
+        z = np.asarray(z)[..., None]
+        narrow, wide = every.limits(z, i), every.limits(-ndtri(ndtr(-z) / k), i)
         if direction is Direction.HIGHER:
-            return every.limits(z)[0].min(-1), every.limits(wide)[1].min(-1)
-        return every.limits(wide)[0].max(-1), every.limits(z)[1].max(-1)
+            return narrow[0].min(-1), wide[1].min(-1)
+        return wide[0].max(-1), narrow[1].max(-1)
 
     # The largest of the classes' variances is no less than the worst class's.
     return Law(
@@ -175,7 +191,7 @@ def _pooled(rate: Rate, c: Cells, effect: FloatArray | float) -> Law:
     return Law(
         rate_values(rate, pooled),
         support,
-        lambda z: through(clopper_pearson(right, n, z)),
+        lambda z, i=...: through(clopper_pearson(right[i], n[i], z)),
         lambda z: through(wilson(right, n, z)),
         np.where(support > 0, slope**2 * proportion_variance(right, n), np.nan),
     )

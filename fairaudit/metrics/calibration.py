@@ -9,6 +9,8 @@ takes off what noise adds at least.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from scipy.special import ndtr, stdtrit
 
@@ -54,9 +56,9 @@ def mean_law(
     with np.errstate(divide="ignore", invalid="ignore"):
         skew = np.where(second > 0, np.maximum(third, 0.0) / (6 * second * fewer), 0.0)
 
-    def limits(z: float) -> tuple[FloatArray, FloatArray]:
-        half = stdtrit(fewer, float(ndtr(z))) * np.sqrt(variance)
-        return np.maximum(mean - half, 0.0), np.minimum(mean + half + (1 + 2 * z**2) * skew, most)
+    def limits(z: Any, i: Any = ...) -> tuple[FloatArray, FloatArray]:
+        half = stdtrit(fewer[i], ndtr(z)) * np.sqrt(variance[i])
+        return np.maximum(mean[i] - half, 0.0), np.minimum(mean[i] + half + (1 + 2 * z**2) * skew[i], most)
 
     return Law(mean, n, limits, limits, variance)
 
@@ -115,9 +117,9 @@ def error_law(
     # One pseudo image in which score and label are as far apart as can be keeps a width where no error was seen.
     variance = np.where(known, (noise.sum(-1) + effect) / n1**2, np.nan)
 
-    def limits(z: float) -> tuple[FloatArray, FloatArray]:
-        half = z * np.sqrt(variance)
-        return np.maximum(value - most - half, 0.0), np.minimum(np.maximum(value, value - least + half), 1.0)
+    def limits(z: Any, i: Any = ...) -> tuple[FloatArray, FloatArray]:
+        half, v = z * np.sqrt(variance[i]), value[i]
+        return np.maximum(v - most[i] - half, 0.0), np.minimum(np.maximum(v, v - least[i] + half), 1.0)
 
     return Law(value, n, limits, limits, variance)
 

@@ -29,9 +29,9 @@ import numpy as np
 
 from fairaudit.metrics import intervals
 from fairaudit.metrics.disparity import Comparison
-from fairaudit.metrics.indices import _frontier
 from fairaudit.metrics.measure import Measure
 from fairaudit.metrics.numbers import Grouping
+from fairaudit.metrics.pairs import front
 from fairaudit.predictions import FloatArray, IntArray
 from fairaudit.results import Disparity, Estimate
 
@@ -171,7 +171,7 @@ def _largest_mean(used: Sequence[Level], kept: Sequence[IntArray], w: FloatArray
         return float(sum(d.max() for d, _ in pairs))
     bounds = np.zeros(len(_MULTIPLIERS))
     for d, square in pairs:
-        hull = _frontier(d, square)
+        hull = front(d, square)
         bounds += (d[hull] + square[hull] / (2 * scale * _MULTIPLIERS[:, None])).max(-1)
     return float((bounds + scale * _MULTIPLIERS / 2).min())
 

@@ -33,9 +33,11 @@ def confusion(
         (g, k, k) int64, [group, true, predicted].
     """
     keep = (ids != MISSING) & (y_true != MISSING)
-    key = (ids[keep] * n_classes + y_true[keep]) * n_classes + y_pred[keep]
-    weights = None if times is None else times[keep]
-    flat = np.bincount(key, weights, minlength=n_groups * n_classes * n_classes)
+    if not keep.all():
+        ids, y_true, y_pred = ids[keep], y_true[keep], y_pred[keep]
+        times = None if times is None else times[keep]
+    key = (ids * n_classes + y_true) * n_classes + y_pred
+    flat = np.bincount(key, times, minlength=n_groups * n_classes * n_classes)
     return flat.astype(np.int64).reshape(n_groups, n_classes, n_classes)
 
 

@@ -11,14 +11,16 @@ rate ÷ the privileged group's); Colakovic & Karakatič (2024) for ``acc_diff`` 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from fairaudit.metrics import intervals
+from fairaudit.metrics.contrasts import Contrasts, contrasts_of, why_not
 from fairaudit.metrics.measure import Measure, Metric, Table
+from fairaudit.metrics.pairs import ALL_PAIRS
 from fairaudit.metrics.rates import MACRO, RATES, Direction
 from fairaudit.predictions import BoolArray, FloatArray, IntArray
 from fairaudit.results import Estimate
@@ -122,52 +124,41 @@ class Comparison:
         """(g,) whether the group's value is defined and its support reaches the floor."""
         return np.asarray(measure.support >= max(1, self.min_support))
 
+    def comparable(self, measure: Measure) -> IntArray:
+        """Indices of the groups that can be judged against the privileged one."""
+        usable = self.usable(measure)
+        if self.privileged is None or not usable[self.privileged]:
+            return np.zeros(0, dtype=np.int64)
+        usable[self.privileged] = False
+        return np.flatnonzero(usable)
+
     def left_out(self, measure: Measure, group: int) -> str | None:
         """Why a group cannot be judged, or None."""
-        if measure.reason[group] is not None:
-            return measure.reason[group]
-        if measure.support[group] < self.min_support:
-            return f"too small: support {measure.support[group]} is below {self.min_support}"
-        return None
+        return why_not(measure, group, self.min_support)
 
     def cannot_compare(self, measure: Measure, group: int) -> str | None:
         """Why a group cannot be judged against the privileged one, or None."""
         return self.left_out(measure, group) or self._privileged_small(measure)
 
     def against_privileged(self, measure: Measure, kind: Kind, family: int | None = None) -> list[Contrast]:
-        """Every other group against the privileged one; limits hold together over the family (default: these groups).
+        """Every other group against the privileged one, see ``contrasts``."""
+        return [
+            Contrast(i, e)
+            for found in self.contrasts([measure], kind, family)
+            for i, e in zip(found.groups.tolist(), found.estimates(), strict=True)
+        ]
 
-        A group whose value is undefined has no limits and is not of the family.
+    def contrasts(self, measures: Sequence[Measure], kind: Kind, family: int | None = None) -> list[Contrasts]:
+        """Every other group against the privileged one, in every measure; nothing where no group is privileged.
+
+        Args:
+            measures: measures of the same groups. A group whose value is undefined has no limits.
+            kind: one of ``AGAINST_PRIVILEGED``.
+            family: how many contrasts the limits hold together for (default: those of groups with a value).
         """
-        ref = self.privileged
-        if ref is None:
+        if self.privileged is None:
             return []
-        others = [i for i in range(len(measure.value)) if i != ref]
-        z = intervals.sidak(family or sum(measure.reason[i] is None for i in others), self.confidence)
-        return [Contrast(i, self._contrast(measure, kind, i, ref, z)) for i in others]
-
-    def _contrast(self, m: Measure, kind: Kind, i: int, ref: int, z: float) -> Estimate:
-        support = int(min(m.support[i], m.support[ref]))
-        if kind == "shortfall" and m.direction is Direction.NONE:
-            return _nothing(f"undefined: {m.key} has no better direction", support)
-        for g, whose in ((i, ""), (ref, "the privileged group is ")):
-            if m.reason[g] is not None:
-                return _nothing(f"{whose}{m.reason[g]}", support)
-        reason = self.cannot_compare(m, i)
-        if kind == "ratio" and m.least < 0:
-            return _nothing(f"undefined: {m.key} may be below 0, where ratios say nothing", support)
-        if kind == "ratio":
-            low, high = intervals.ratio(m.value, m.limits, z, i, ref)
-            if m.value[ref] == 0:
-                if m.value[i] == 0:
-                    return _nothing("undefined: 0 ÷ 0", support)
-                return Estimate(np.inf, float(low), np.inf, support, "infinite: the privileged group's value is 0")
-            return Estimate(float(m.value[i] / m.value[ref]), float(low), float(high), support, reason)
-        low, high = intervals.difference(m.value, m.limits, z, i, ref)
-        d = float(m.value[i] - m.value[ref])
-        if kind == "shortfall" and m.direction is Direction.HIGHER:
-            d, low, high = -d, -high, -low
-        return Estimate(d, float(low), float(high), support, reason)
+        return contrasts_of(measures, kind, self.privileged, self.confidence, self.min_support, family)
 
     def _privileged_small(self, m: Measure) -> str | None:
         if self.privileged is None or (why := self.left_out(m, self.privileged)) is None:
@@ -182,7 +173,7 @@ class Comparison:
             kind: one of ``OVER_GROUPS`` and ``ALSO_LISTED``.
             families: how many such numbers are judged together (a rule on every class): the lower limits pay for it.
         """
-        parts = [self._over(m, kind, joint=len(measures) * families) for m in measures]
+        parts = self.over_each(measures, kind, len(measures) * families)
         if len(parts) == 1:
             return parts[0]
         estimates = [p.estimate for p in parts]
@@ -202,56 +193,78 @@ class Comparison:
             ),
         )
 
-    def _over(self, m: Measure, kind: Kind, joint: int) -> Contrast:
-        keep = np.flatnonzero(self.usable(m))
-        if kind == "worst_group" and m.direction is Direction.NONE:
-            return Contrast(None, _nothing(f"undefined: {m.key} has no better direction", 0))
-        if len(keep) < (1 if kind == "worst_group" else 2):
-            why = "no group" if len(keep) == 0 else "only one group"
-            return Contrast(None, _nothing(f"undefined: {why} has enough support", 0))
-        missing = len(m.value) - len(keep)
-        reason = f"left out: {missing} of {len(m.value)} groups (undefined or too small)" if missing else None
-        p, support = m.value[keep], int(m.support[keep].min())
+    def over_each(self, measures: Sequence[Measure], kind: Kind, joint: int = 1) -> list[Contrast]:
+        """One number per measure over its usable groups; measures with the same usable groups are computed in one pass.
+
+        Args:
+            measures: measures of the same groups.
+            kind: one of ``OVER_GROUPS`` and ``ALSO_LISTED``.
+            joint: how many such numbers are judged together: the limits that prove a disparity pay for it.
+        """
+        found: dict[int, Contrast] = {}
+        alike: dict[tuple[bytes, int, int], list[int]] = {}
+        for at, m in enumerate(measures):
+            usable = self.usable(m)
+            why = _nothing_over(m, kind, usable)
+            if why is not None:
+                found[at] = Contrast(None, why)
+                continue
+            # Of many groups not all pairs are looked at, and which ones depends on the measure.
+            alone = at if usable.sum() > ALL_PAIRS else -1
+            alike.setdefault((usable.tobytes(), alone, m.direction if kind == "worst_group" else 0), []).append(at)
+        for (mask, *_), places in alike.items():
+            usable = np.frombuffer(mask, dtype=np.bool_)
+            keep, own = np.flatnonzero(usable), [measures[at] for at in places]
+            missing = len(usable) - len(keep)
+            said = f"left out: {missing} of {len(usable)} groups (undefined or too small)" if missing else None
+            if kind == "worst_group":
+                found |= zip(places, self._worst(own, keep, said), strict=True)
+                continue
+            for at, m, numbers in zip(places, own, self._numbers(own, keep, kind, joint), strict=True):
+                found[at] = Contrast(None, Estimate(*numbers, int(m.support[keep].min()), said))
+        return [found[at] for at in range(len(measures))]
+
+    def _numbers(self, measures: list[Measure], keep: IntArray, kind: Kind, joint: int) -> list[tuple[float, float, float]]:
+        """Estimate and limits of each measure over some groups."""
+
+        def side(columns: Sequence[FloatArray]) -> FloatArray:
+            kept = [column[keep] for column in columns]
+            return kept[0] if len(kept) == 1 else np.stack(kept, -1)
 
         def limits(z: float) -> tuple[FloatArray, FloatArray]:
-            low, high = m.limits(z)
-            return low[keep], high[keep]
+            ends = [m.limits(z) for m in measures]
+            return side([low for low, _ in ends]), side([high for _, high in ends])
 
+        p, widest = side([m.value for m in measures]), np.array([m.most - m.least for m in measures])
         if kind == "gap":
-            low, high = intervals.gap(p, limits, self.confidence, joint, m.most - m.least)
-            return Contrast(None, Estimate(float(p.max() - p.min()), low, high, support, reason))
-        if kind == "min_max_ratio":
-            return Contrast(None, self._min_max(m, p, limits, joint, support, reason))
-        if kind == "pairwise_mean":
-            i, j = np.triu_indices(len(p), 1)
-            low, high = intervals.pairwise_mean(p, limits, self.confidence, m.most - m.least, joint)
-            return Contrast(None, Estimate(float(np.abs(p[i] - p[j]).mean()), low, high, support, reason))
-        if kind == "spread":
-            alone_low, alone_high = m.interval(intervals.quantile(self.confidence))
-            half = float(max((p - alone_low[keep]).max(), (alone_high[keep] - p).max()))
-            low, high = intervals.spread(p, m.variance[keep], half, self.confidence, joint, m.most - m.least)
-            return Contrast(None, Estimate(float(p.std()), low, high, support, reason))
-        return self._worst(m, keep, reason)
-
-    def _min_max(
-        self, m: Measure, p: FloatArray, limits: intervals.Limits, joint: int, support: int, reason: str | None
-    ) -> Estimate:
-        if m.least < 0:
-            return _nothing(f"undefined: {m.key} may be below 0, where ratios say nothing", support)
-        if p.max() == 0:
-            return _nothing("undefined: 0 ÷ 0", support)
-        low, high = intervals.min_max_ratio(p, limits, self.confidence, joint)
-        return Estimate(float(p.min() / p.max()), low, high, support, reason)
-
-    def _worst(self, m: Measure, keep: IntArray, reason: str | None) -> Contrast:
-        low, high = self.worst_limits(m, len(keep))
-        if m.direction is Direction.LOWER:
-            i = int(keep[m.value[keep].argmax()])
-            limits = float(low[keep].max()), float(high[keep].max())
+            value = p.max(0) - p.min(0)
+            low, high = intervals.gap(p, limits, self.confidence, joint, widest)
+        elif kind == "min_max_ratio":
+            value = p.min(0) / p.max(0)
+            low, high = intervals.min_max_ratio(p, limits, self.confidence, joint)
+        elif kind == "pairwise_mean":
+            value = intervals.mean_apart(p)
+            low, high = intervals.pairwise_mean(p, limits, self.confidence, widest, joint)
         else:
-            i = int(keep[m.value[keep].argmin()])
-            limits = float(low[keep].min()), float(high[keep].min())
-        return Contrast(i, Estimate(float(m.value[i]), *limits, int(m.support[i]), reason))
+            alone = [m.interval(intervals.quantile(self.confidence)) for m in measures]
+            half = np.maximum(p - side([low for low, _ in alone]), side([high for _, high in alone]) - p).max(0)
+            # Of values that are all alike nothing is left, not even what rounding makes of their mean.
+            value, variance = (p - p[0]).std(0), side([m.variance for m in measures])
+            low, high = intervals.spread(p, variance, half, self.confidence, joint, widest)
+        return [*zip(*(np.atleast_1d(x).tolist() for x in (value, low, high)), strict=True)]
+
+    def _worst(self, measures: list[Measure], keep: IntArray, reason: str | None) -> list[Contrast]:
+        """The worst of some groups, of measures with the same direction."""
+        high_is_worse = measures[0].direction is Direction.LOWER
+        p = np.stack([m.value[keep] for m in measures])
+        ends = [self.worst_limits(m, len(keep)) for m in measures]
+        sides = [np.stack([end[side][keep] for end in ends]) for side in (0, 1)]
+        worst = p.argmax(1) if high_is_worse else p.argmin(1)
+        low, high = ((side.max(1) if high_is_worse else side.min(1)).tolist() for side in sides)
+        return [
+            Contrast(i, Estimate(float(m.value[i]), a, b, int(m.support[i]), reason))
+            for m, i, a, b in zip(measures, keep[worst].tolist(), low, high, strict=True)
+        ]
 
     def worst_limits(self, m: Measure, family: int) -> tuple[FloatArray, FloatArray]:
         """(g,) limits of each group for statements about the worst: the side that would prove a group bad is family-wise.
@@ -280,6 +293,21 @@ def named_key(table: Table, name: str, of: int | str | None) -> str:
     """Name in records: ``disparate_impact``, ``disparate_impact[Female]``."""
     suffix = table.key(Metric(NAMED[name].rates[0], of)).removeprefix(NAMED[name].rates[0])
     return name + suffix
+
+
+def _nothing_over(m: Measure, kind: Kind, usable: BoolArray) -> Estimate | None:
+    """Why there is no such number over usable groups; None where there is one."""
+    if kind == "worst_group" and m.direction is Direction.NONE:
+        return _nothing(f"undefined: {m.key} has no better direction", 0)
+    if usable.sum() < (1 if kind == "worst_group" else 2):
+        why = "only one group" if usable.any() else "no group"
+        return _nothing(f"undefined: {why} has enough support", 0)
+    if kind == "min_max_ratio" and m.least < 0:
+        why = f"undefined: {m.key} may be below 0, where ratios say nothing"
+        return _nothing(why, int(m.support[usable].min()))
+    if kind == "min_max_ratio" and m.value[usable].max() == 0:
+        return _nothing("undefined: 0 ÷ 0", int(m.support[usable].min()))
+    return None
 
 
 def _nothing(reason: str, support: int) -> Estimate:

@@ -13,10 +13,12 @@ from typing import cast
 import numpy as np
 
 from fairaudit.metrics import inequality, intervals
+from fairaudit.metrics.contrasts import averaged
 from fairaudit.metrics.counts import cells
 from fairaudit.metrics.disparity import Comparison, Contrast
 from fairaudit.metrics.intervals import Limits
 from fairaudit.metrics.measure import Measure, Metric, Table
+from fairaudit.metrics.pairs import foremost, front
 from fairaudit.metrics.rates import RATES, Direction
 from fairaudit.predictions import FloatArray, IntArray
 from fairaudit.results import Estimate
@@ -121,39 +123,10 @@ def _average_odds(absolute: bool) -> Find:
         ref, comparison = case.comparison.privileged, case.comparison
         if ref is None:
             return []
-        both = case.measures(TPR, FPR)
-        others = [i for i in range(len(case.table.n)) if i != ref]
-        family = case.family or sum(all(m.reason[i] is None for m in both) for i in others)
-        return [Contrast(i, _average_pair(both, i, ref, comparison, family, absolute)) for i in others]
+        found = averaged(case.measures(TPR, FPR), ref, comparison.confidence, comparison.min_support, case.family, absolute)
+        return [Contrast(i, e) for i, e in zip(found.groups.tolist(), found.estimates(), strict=True)]
 
     return find
-
-
-def _average_pair(both: list[Measure], i: int, ref: int, comparison: Comparison, family: int, absolute: bool) -> Estimate:
-    support = int(min(m.support[g] for m in both for g in (i, ref)))
-    for g, whose in ((i, ""), (ref, "the privileged group is ")):
-        why = next((m.reason[g] for m in both if m.reason[g] is not None), None)
-        if why is not None:
-            return _nothing(f"{whose}{why}", support)
-    reason = next((w for m in both if (w := comparison.cannot_compare(m, i)) is not None), None)
-    differences = [float(m.value[i] - m.value[ref]) for m in both]
-
-    def sides(z: float) -> list[tuple[float, float]]:
-        found = [intervals.difference(m.value, m.limits, z, i, ref) for m in both]
-        return [(float(low), float(high)) for low, high in found]
-
-    z = intervals.sidak(family, comparison.confidence)
-    if not absolute:
-        centre = sum(differences) / 2
-        below = math.hypot(*(d - low for d, (low, _) in zip(differences, sides(z), strict=True))) / 2
-        above = math.hypot(*(high - d for d, (_, high) in zip(differences, sides(z), strict=True))) / 2
-        return Estimate(centre, centre - below, centre + above, support, reason)
-    inner = sides(intervals.sidak(2 * family, comparison.confidence))
-    low = sum(max(0.0, a, -b) for a, b in inner) / 2
-    # The upper limit of |d| + |e| is the largest of the four signed sums'.
-    reach = [((d, high - d), (-d, d - low_)) for d, (low_, high) in zip(differences, sides(z), strict=True)]
-    high = max((a + b + math.hypot(x, y)) / 2 for a, x in reach[0] for b, y in reach[1])
-    return Estimate(sum(map(abs, differences)) / 2, low, min(1.0, high), support, reason)
 
 
 def _average_gap(case: _Case) -> list[Contrast]:
@@ -167,10 +140,12 @@ def _average_gap(case: _Case) -> list[Contrast]:
         keep = np.flatnonzero(comparison.usable(m))
         p, limits = m.value[keep], _kept(m.limits, keep)
         low += intervals.gap(p, limits, comparison.confidence, joint=2).low / 2
-        i, j = np.nonzero(~np.eye(len(p), dtype=np.bool_))
-        high = intervals.difference(p, limits, intervals.quantile(comparison.confidence), i, j)[1]
+        z = intervals.quantile(comparison.confidence)
+        i, j = _pairs(p, *limits(z))
+        high = intervals.difference(p, limits, z, i, j)[1]
         difference = p[i] - p[j]
-        best = _frontier(difference, high - difference)
+        # Hundreds of pairs are too many to combine each of one rate with each of another.
+        best = front(difference, high - difference)
         sums.append(difference[best])
         reach.append((high - difference)[best])
     upper = (sums[0][:, None] + sums[1][None] + np.hypot(reach[0][:, None], reach[1][None])).max() / 2
@@ -178,14 +153,10 @@ def _average_gap(case: _Case) -> list[Contrast]:
     return [Contrast(None, combined)]
 
 
-def _frontier(a: FloatArray, b: FloatArray) -> IntArray:
-    """Indices of the pairs (a, b) that no other exceeds in both: where a function that rises in both has its maximum.
-
-    Of 400 groups there are 159,600 pairs, too many to combine each of one rate with each of another.
-    """
-    order = np.lexsort((-b, -a))
-    highest = np.maximum.accumulate(b[order])
-    return np.asarray(order[np.concatenate([[True], b[order][1:] > highest[:-1]])])
+def _pairs(p: FloatArray, low: FloatArray, high: FloatArray) -> tuple[IntArray, IntArray]:
+    """Pairs of groups among which those lie that no other pair exceeds both in difference and in upper half width."""
+    i, j = np.meshgrid(foremost(p, high - p), foremost(-p, p - low), indexing="ij")
+    return i[i != j], j[i != j]
 
 
 def _kept(limits: Limits, keep: IntArray) -> Limits:

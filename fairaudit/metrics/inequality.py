@@ -63,8 +63,9 @@ def between_groups(counts: FloatArray, alpha: float = 2.0) -> FloatArray:
         counts: (…, g, 3) images by benefit.
         alpha: 1 or 2.
     """
-    n = counts.sum(-1)
-    means = (counts * _BENEFITS).sum(-1) / np.maximum(n, 1e-300)
+    few, some, most = (counts[..., i] for i in range(3))
+    n = few + some + most
+    means = (some + 2 * most) / np.maximum(n, 1e-300)
     return _entropy(means, n, alpha)
 
 
@@ -95,7 +96,8 @@ def draw(counts: FloatArray, replicates: int, seed: int, pseudo: float = 1.0) ->
 def _drawn(content: bytes, width: int, replicates: int, seed: int, pseudo: float) -> FloatArray:
     counts = np.frombuffer(content, dtype=np.float64).reshape(-1, width)
     rng = np.random.default_rng(seed)
-    drawn = np.zeros((replicates, *counts.shape))
+    # Group after group in memory: what is summed over groups or compared between them goes through it in long strides.
+    drawn = np.zeros((len(counts), replicates, width)).swapaxes(0, 1)
     for i in np.lexsort(counts.T[::-1]):
         n = int(counts[i].sum())
         if n:

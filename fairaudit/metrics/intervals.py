@@ -16,23 +16,28 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.special import betaincinv, chndtr, ndtr, ndtri
 
-from fairaudit.predictions import BoolArray, FloatArray, IntArray
+from fairaudit.metrics.pairs import largest
+from fairaudit.metrics.roots import where_reached
+from fairaudit.predictions import FloatArray, IntArray
 
-Limits = Callable[[float], tuple[FloatArray, FloatArray]]
+Limits = Callable[..., tuple[FloatArray, FloatArray]]
+"""z → lower and upper limit of every group. Those of a metric also take quantiles and indices of as many groups."""
 
 
 class Interval(NamedTuple):
-    """Lower and upper limit."""
+    """Lower and upper limit: numbers, or arrays where several values were given per group."""
 
-    low: float
-    high: float
+    low: Any
+    high: Any
 
 
+@cache
 def quantile(confidence: float) -> float:
     """Two-sided normal quantile: 1.96 at 0.95."""
     return float(ndtri(0.5 + confidence / 2))
 
 
+@cache
 def sidak(contrasts: int, confidence: float) -> float:
     """Two-sided normal quantile that covers several contrasts at once (Šidák 1967)."""
     return quantile(confidence ** (1.0 / max(contrasts, 1)))
@@ -72,7 +77,7 @@ def wilson(x: FloatArray, n: FloatArray, z: float) -> tuple[FloatArray, FloatArr
 def clopper_pearson(x: FloatArray, n: FloatArray, z: float) -> tuple[FloatArray, FloatArray]:
     """Clopper and Pearson's exact limits (1934), each with tail 1 − Φ(z); nan where n is 0."""
     x, n = np.asarray(x, dtype=np.float64), np.asarray(n, dtype=np.float64)
-    tail = float(ndtr(-z))
+    tail = ndtr(-np.asarray(z))
     low = np.where(x > 0, betaincinv(np.maximum(x, 1e-300), n - x + 1, tail), 0.0)
     high = np.where(x < n, betaincinv(x + 1, np.maximum(n - x, 1e-300), 1 - tail), 1.0)
     return np.where(n > 0, low, np.nan), np.where(n > 0, high, np.nan)
@@ -173,37 +178,39 @@ def ratio(p: FloatArray, limits: Limits, z: float, i: Any, j: Any) -> tuple[Floa
     return below, above
 
 
-def gap(p: FloatArray, limits: Limits, confidence: float, joint: int = 1, widest: float = 1.0) -> Interval:
+def gap(p: FloatArray, limits: Limits, confidence: float, joint: int = 1, widest: FloatArray | float = 1.0) -> Interval:
     """Limits of max − min over groups; the lower one is 0 where equality of all groups cannot be rejected.
 
     Args:
-        p: (g,) values, at least two, none of them nan.
+        p: (g, …) values, at least two, none of them nan; of more than ``ALL_PAIRS`` groups (g,).
         limits: their limits function.
         confidence: of the interval.
         joint: how many gaps are judged together (2 for equalized odds); only the lower limit pays for it.
-        widest: the largest gap that there can be.
+        widest: (…) the largest gap that there can be.
     """
-    i, j = _pairs(len(p))
-    lower, _ = difference(p, limits, studentized_range(len(p), confidence ** (1 / joint)), i, j)
-    _, upper = difference(p, limits, quantile(confidence), i, j)
-    apart = _apart(len(p))
-    return Interval(max(0.0, float(lower[apart].max())), min(widest, float(upper[apart].max())))
+    inner, outer = studentized_range(len(p), confidence ** (1 / joint)), quantile(confidence)
+    low, high = limits(inner)
+    lower = largest(lambda i, j: difference(p, limits, inner, i, j)[0], (p, low - p), (-p, p - high))
+    low, high = limits(outer)
+    upper = largest(lambda i, j: difference(p, limits, outer, i, j)[1], (p, high - p), (-p, p - low))
+    return Interval(np.maximum(0.0, lower), np.minimum(widest, upper))
 
 
 def min_max_ratio(p: FloatArray, limits: Limits, confidence: float, joint: int = 1) -> Interval:
     """Limits of min ÷ max over groups; the upper one is 1 where equality of all groups cannot be rejected.
 
     Args:
-        p: (g,) values, at least two, none of them nan.
+        p: (g, …) values, at least two, none of them nan; of more than ``ALL_PAIRS`` groups (g,).
         limits: their limits function.
         confidence: of the interval.
         joint: how many ratios are judged together (2 for equalized odds); only the upper limit pays for it.
     """
-    i, j = _pairs(len(p))
-    lower, _ = ratio(p, limits, quantile(confidence), i, j)
-    _, upper = ratio(p, limits, studentized_range(len(p), confidence ** (1 / joint)), i, j)
-    apart = _apart(len(p))
-    return Interval(max(0.0, float(lower[apart].min())), min(1.0, float(upper[apart].min())))
+    outer, inner = quantile(confidence), studentized_range(len(p), confidence ** (1 / joint))
+    low, high = limits(outer)
+    lower = -largest(lambda i, j: -ratio(p, limits, outer, i, j)[0], (-p, p - low), (p, high - p))
+    low, high = limits(inner)
+    upper = -largest(lambda i, j: -ratio(p, limits, inner, i, j)[1], (-p, p - high), (p, low - p))
+    return Interval(np.maximum(0.0, lower), np.minimum(1.0, upper))
 
 
 def reference_maximum(p: FloatArray, limits: Limits, confidence: float, reference: int) -> Interval:
@@ -216,65 +223,85 @@ def reference_maximum(p: FloatArray, limits: Limits, confidence: float, referenc
 
 
 def spread(
-    p: FloatArray, variance: FloatArray, half_width: float, confidence: float, joint: int = 1, widest: float = 1.0
+    p: FloatArray,
+    variance: FloatArray,
+    half_width: FloatArray | float,
+    confidence: float,
+    joint: int = 1,
+    widest: FloatArray | float = 1.0,
 ) -> Interval:
     """Limits of the population standard deviation over groups.
 
     Args:
-        p: (g,) values.
-        variance: (g,) sampling variance of each value, from smoothed counts.
-        half_width: the largest one-sided half width of a group's own interval, for the upper limit.
+        p: (g, …) values.
+        variance: (g, …) sampling variance of each value, from smoothed counts.
+        half_width: (…) the largest one-sided half width of a group's own interval, for the upper limit.
         confidence: of the interval.
         joint: how many spreads are judged together; only the lower limit pays for it.
-        widest: the largest gap that there can be; a standard deviation is half of it at the most.
+        widest: (…) the largest gap that there can be; a standard deviation is half of it at the most.
     """
     g, v = len(p), variance
-    s = float(((p - p.mean()) ** 2).sum())
-    t1 = (1 - 1 / g) * float(v.sum())
-    if t1 == 0:  # nothing varies: not the values, and not within any group
-        return Interval(float(np.sqrt(s / g)), min(widest / 2, float(np.sqrt(s / g)) + half_width / float(np.sqrt(g))))
-    t2 = (1 - 2 / g) * float((v**2).sum()) + float(v.sum()) ** 2 / g**2
-    a = t2 / t1
-    if s > 0:
-        a = max(a, float(((p - p.mean()) ** 2 * v).sum()) / s)
-    nu, tail, x = t1 / a, 0.5 + confidence ** (1 / joint) / 2, s / a
-    nc = 0.0
-    if chndtr(x, nu, 0.0) > tail:
-        low, high = 0.0, 1.0
-        while chndtr(x, nu, high) > tail:
-            high *= 2
-        for _ in range(100):
-            nc = (low + high) / 2
-            low, high = (nc, high) if chndtr(x, nu, nc) > tail else (low, nc)
-    return Interval(float(np.sqrt(a * nc / g)), min(widest / 2, float(np.sqrt(s / g)) + half_width / float(np.sqrt(g))))
+    apart = (p - p[0] - (p - p[0]).mean(0)) ** 2
+    s, total = apart.sum(0), v.sum(0)
+    t1, t2 = (1 - 1 / g) * total, (1 - 2 / g) * (v**2).sum(0) + total**2 / g**2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        a = np.fmax(t2 / t1, (apart * v).sum(0) / s)
+        nc = _noncentrality(np.atleast_1d(s / a), np.atleast_1d(t1 / a), 0.5 + confidence ** (1 / joint) / 2)
+    sd = np.sqrt(s / g)
+    # Where nothing varies, not the values, and not within any group, the lower limit is the estimate itself.
+    low = np.where(t1 == 0, sd, np.sqrt(a * nc.reshape(np.shape(s)) / g))
+    return Interval(low[()], np.minimum(np.asarray(widest) / 2, sd + half_width / np.sqrt(g)))
 
 
-def pairwise_mean(p: FloatArray, limits: Limits, confidence: float, widest: float = 1.0, joint: int = 1) -> Interval:
+def _noncentrality(x: FloatArray, nu: FloatArray, tail: float) -> FloatArray:
+    """(m,) λ at which noncentral χ² of ν degrees of freedom lies below x with that chance; 0 where it does so at none.
+
+    In √λ the normal quantile of the chance is nearly a straight line, of slope −1.
+    """
+
+    def quantiles(i: IntArray, root: FloatArray) -> FloatArray:
+        return np.asarray(-ndtri(chndtr(x[i], nu[i], root**2)))
+
+    known = np.flatnonzero(chndtr(x, nu, 0.0) > tail)
+    found = np.zeros_like(x)
+    x, nu = x[known], nu[known]
+    start = np.sqrt(np.maximum(x - nu, 0.0))
+    wanted = np.full_like(x, -ndtri(tail))
+    first = quantiles(np.arange(len(x)), start)
+    found[known] = where_reached(quantiles, wanted, start, first, np.ones_like(x), np.inf, 1e-14) ** 2
+    return found
+
+
+def pairwise_mean(
+    p: FloatArray, limits: Limits, confidence: float, widest: FloatArray | float = 1.0, joint: int = 1
+) -> Interval:
     """Limits of the mean of |pᵢ − pⱼ| over pairs; the lower one is 0 where equality of all groups cannot be rejected.
 
     Below, the simultaneous lower limits of all pairs are averaged. Above, the mean is a linear combination of the values in
     their order, whose slopes are known; the order is not, so the widest interval meets the steepest slope.
+
+    Args:
+        p: (g, …) values, at least two, none of them nan.
+        limits: their limits function.
+        confidence: of the interval.
+        widest: (…) the largest gap that there can be.
+        joint: how many such means are judged together; only the lower limit pays for it.
     """
-    i, j = _pairs(len(p))
-    lower, _ = difference(p, limits, studentized_range(len(p), confidence ** (1 / joint)), i, j)
+    g, every = len(p), np.arange(len(p))
+    # Of the two orders of a pair only one can have a lower limit above 0, and a group differs from itself by nothing.
+    lower = np.maximum(
+        difference(p, limits, studentized_range(g, confidence ** (1 / joint)), every[:, None], every[None])[0], 0.0
+    )
     low, high = limits(quantile(confidence))
-    half = np.sort(np.maximum(p - low, high - p))
-    g = len(p)
-    slopes = np.sort(np.abs(2.0 * (2 * np.arange(1, g + 1) - g - 1) / (g * (g - 1))))
-    apart = _apart(g)
-    estimate = float(np.abs(p[i] - p[j])[apart].mean())
-    # Of the two orders of a pair only one can have a lower limit above 0.
+    half = np.sort(np.maximum(p - low, high - p), axis=0)
+    slopes = np.sort(np.abs(2.0 * (2 * every + 1 - g) / (g * (g - 1)))).reshape(-1, *[1] * (p.ndim - 1))
     return Interval(
-        2 * float(np.maximum(lower[apart], 0.0).mean()),
-        min(widest, estimate + float(np.sqrt(((slopes * half) ** 2).sum()))),
+        2 * lower.reshape(-1, *p.shape[1:]).sum(0) / (g * (g - 1)),
+        np.minimum(widest, mean_apart(p) + np.sqrt(((slopes * half) ** 2).sum(0))),
     )
 
 
-def _pairs(g: int) -> tuple[IntArray, IntArray]:
-    """(g, 1) and (1, g) indices: of 400 groups, what depends on one of a pair is computed 400 times and not 159,600."""
-    every = np.arange(g)
-    return every[:, None], every[None]
-
-
-def _apart(g: int) -> BoolArray:
-    return ~np.eye(g, dtype=np.bool_)
+def mean_apart(p: FloatArray) -> FloatArray:
+    """(…) mean of |pᵢ − pⱼ| over pairs of (g, …) values, at least two."""
+    apart = np.abs(p[:, None] - p).reshape(-1, *p.shape[1:])
+    return np.asarray(apart.sum(0) / (len(p) * (len(p) - 1)))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cached_property
 from typing import ClassVar, Protocol
 
 import numpy as np
@@ -23,6 +23,7 @@ from fairaudit.metrics.laws import law_of, weighted_law
 from fairaudit.metrics.rates import AGGREGATES, ALIASES, BALANCED_ACCURACY, MACRO, RATES, Direction, rate_named
 from fairaudit.metrics.scored import SCORED, scored_named
 from fairaudit.metrics.statistics import STATISTICS
+from fairaudit.metrics.trials import Remembered, Trials
 from fairaudit.metrics.weights import in_units
 from fairaudit.predictions import FloatArray, IntArray
 
@@ -55,6 +56,7 @@ class Measure:
         variance: (g,) sampling variance from smoothed counts.
         least: the smallest value that the metric can have.
         most: the largest one; inf where there is none.
+        trials: the proportion whose exact limits make the limits, where there is one.
     """
 
     key: str
@@ -67,6 +69,7 @@ class Measure:
     variance: FloatArray
     least: float = 0.0
     most: float = 1.0
+    trials: Trials | None = None
 
 
 class Described(Protocol):
@@ -279,7 +282,7 @@ def measured(
     reason = tuple(None if s > 0 else undefined(k, o) for s, k, o in zip(law.support, n, of, strict=True))
     return Measure(
         key, direction, law.value, law.support.astype(np.int64), reason,
-        cache(law.limits), cache(law.interval), law.variance, least, most,
+        Remembered(law.limits), Remembered(law.interval), law.variance, least, most, law.trials,
     )  # fmt: skip
 
 

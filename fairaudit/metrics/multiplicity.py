@@ -10,18 +10,15 @@ Sources: Holm (1979); Benjamini & Hochberg (1995).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
-from scipy.special import ndtr
 
 from fairaudit.metrics import intervals
 from fairaudit.metrics.disparity import Comparison
-from fairaudit.metrics.intervals import Limits
+from fairaudit.metrics.inversion import exact_p, exact_start, inverted_p
 from fairaudit.metrics.measure import Measure
-from fairaudit.predictions import FloatArray
-
-_FARTHEST = 8.0  # a p-value of 1e-15; exact limits are not known to a finer tail
+from fairaudit.predictions import FloatArray, IntArray
 
 
 def contrast_p_values(measure: Measure, comparison: Comparison) -> FloatArray:
@@ -34,54 +31,90 @@ def contrast_p_values(measure: Measure, comparison: Comparison) -> FloatArray:
     Returns:
         (g,) nan for the privileged group and for groups that cannot be compared.
     """
-    found = np.full(len(measure.value), np.nan)
-    for i in range(len(found)):
-        if comparison.privileged not in (None, i) and comparison.cannot_compare(measure, i) is None:
-            found[i] = p_value(measure.value, measure.limits, i, int(comparison.privileged or 0))
+    return all_p_values([measure], comparison)[0]
+
+
+def all_p_values(measures: Sequence[Measure], comparison: Comparison) -> list[FloatArray]:
+    """``contrast_p_values`` of many metrics of the same groups; those with exact limits are inverted in one pass."""
+    found = [np.full(len(m.value), np.nan) for m in measures]
+    same: dict[tuple[bytes, bytes, float], int] = {}
+    exact: list[tuple[int, IntArray]] = []
+    copies: list[tuple[int, int]] = []
+    for at, m in enumerate(measures):
+        groups = comparison.comparable(m)
+        if len(groups) == 0:
+            continue
+        equal = m.value[groups] == m.value[comparison.privileged]
+        found[at][groups[equal]] = 1.0
+        apart = groups[~equal]
+        if m.trials is None:
+            found[at][apart] = inverted_p(m, apart, int(comparison.privileged or 0), comparison.confidence)
+            continue
+        x, n, bend = m.trials.x, m.trials.n, m.trials.bend
+        # One rate may have two names, and 1 − a rate a third: limits are mirrored, and differences as surprising.
+        known = same.get((x.tobytes(), n.tobytes(), bend))
+        if known is None and bend == 1:
+            known = same.get(((n - x).tobytes(), n.tobytes(), bend))
+        if known is None:
+            same[x.tobytes(), n.tobytes(), bend] = at
+            exact.append((at, apart))
+        else:
+            copies.append((at, known))
+    _invert(measures, exact, comparison, found)
+    for at, known in copies:
+        found[at] = found[known]
     return found
 
 
-def p_value(p: FloatArray, limits: Limits, i: int, j: int) -> float:
-    """Two-sided p-value of pᵢ = pⱼ, by inverting the interval of their difference.
-
-    Args:
-        p: (g,) values.
-        limits: their limits function.
-        i: index of one group.
-        j: index of the other.
-    """
-
-    def excludes(z: float) -> bool:
-        low, high = intervals.difference(p, limits, z, i, j)
-        return bool(low > 0 or high < 0)
-
-    if p[i] == p[j]:
-        return 1.0
-    inside, outside = 0.0, _FARTHEST
-    if excludes(outside):
-        return float(2 * ndtr(-outside))
-    for _ in range(26):
-        z = (inside + outside) / 2
-        inside, outside = (z, outside) if excludes(z) else (inside, z)
-    return float(min(1.0, 2 * ndtr(-inside)))
+def _invert(
+    measures: Sequence[Measure], exact: list[tuple[int, IntArray]], comparison: Comparison, found: list[FloatArray]
+) -> None:
+    """Fill in p-values of measures with exact limits."""
+    if not exact:
+        return
+    ref = int(comparison.privileged or 0)
+    # Quantiles that an audit asks of all groups anyway.
+    z = intervals.quantile(comparison.confidence), intervals.sidak(max(2, len(found[0]) - 1), comparison.confidence)
+    sides: list[tuple[FloatArray, ...]] = []
+    for at, groups in exact:
+        m = measures[at]
+        assert m.trials is not None  # what comes here has exact limits
+        table = np.stack([m.value, m.trials.x, m.trials.n, *m.limits(z[0]), *m.limits(z[1])])
+        own, other = table[:, groups], np.broadcast_to(table[:, [ref]], (len(table), len(groups)))
+        above = own[0] > other[0]
+        larger, smaller = np.where(above, own, other), np.where(above, other, own)
+        sides.append((larger, smaller, np.full(len(groups), m.trials.bend)))
+    larger, smaller, bend = (np.concatenate([side[i] for side in sides], axis=-1) for i in range(3))
+    down, up = larger[0] - larger[[3, 5]], smaller[[4, 6]] - smaller[0]
+    start = exact_start(down, up, larger[0] - smaller[0], z)
+    p = exact_p(larger[:3], smaller[:3], bend, start)
+    for (at, groups), part in zip(exact, np.split(p, np.cumsum([len(g) for _, g in exact])[:-1]), strict=True):
+        found[at][groups] = part
 
 
 def holm(p: FloatArray) -> FloatArray:
-    """Adjusted p-values that hold the chance of even one false alarm (Holm 1979); nan stays and is no contrast."""
-    return _stepwise(p, lambda rank, m: m - rank, downwards=True)
+    """Adjusted p-values that hold the chance of even one false alarm (Holm 1979).
+
+    Args:
+        p: (…, m) families of p-values; nan stays and is no contrast.
+    """
+    ranks, m = np.arange(p.shape[-1]), _tests(p)
+    return _stepwise(p, m - ranks, lambda raw: np.maximum.accumulate(raw, -1))
 
 
 def benjamini_hochberg(p: FloatArray) -> FloatArray:
-    """Adjusted p-values that hold the expected share of false alarms among alarms (1995); nan stays and is no contrast."""
-    return _stepwise(p, lambda rank, m: m / (rank + 1), downwards=False)
+    """Adjusted p-values that hold the expected share of false alarms among alarms (1995), see ``holm``."""
+    ranks, m = np.arange(p.shape[-1]), _tests(p)
+    return _stepwise(p, m / (ranks + 1), lambda raw: np.fmin.accumulate(raw[..., ::-1], -1)[..., ::-1])
 
 
-def _stepwise(p: FloatArray, factor: Callable[[FloatArray, int], FloatArray], downwards: bool) -> FloatArray:
-    p = np.asarray(p, dtype=np.float64)
-    known = np.flatnonzero(~np.isnan(p))
-    order = known[np.argsort(p[known], kind="stable")]
-    raw = p[order] * factor(np.arange(len(order), dtype=np.float64), len(order))
+def _tests(p: FloatArray) -> IntArray:
+    return np.asarray((~np.isnan(p)).sum(-1, keepdims=True))
+
+
+def _stepwise(p: FloatArray, factor: FloatArray | IntArray, running: Callable[[FloatArray], FloatArray]) -> FloatArray:
+    order = np.argsort(p, axis=-1, kind="stable")  # nan comes last
     adjusted = np.full(p.shape, np.nan)
-    running = np.maximum.accumulate(raw) if downwards else np.minimum.accumulate(raw[::-1])[::-1]
-    adjusted[order] = np.minimum(running, 1.0)
-    return adjusted
+    stepped = running(np.take_along_axis(p, order, -1) * factor)
+    np.put_along_axis(adjusted, order, np.minimum(stepped, 1.0), -1)
+    return np.where(np.isnan(p), np.nan, adjusted)

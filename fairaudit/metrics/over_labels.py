@@ -10,12 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from fairaudit.metrics.aggregates import Law, over_classes, proportion_variance
+from fairaudit.metrics.aggregates import Law, exact_law, over_classes
 from fairaudit.metrics.design_effects import DesignEffects
-from fairaudit.metrics.intervals import clopper_pearson
 from fairaudit.metrics.label_rows import HAMMING, SUBSET, pooled_rates
 from fairaudit.metrics.measure import Measure, Metric, measured
 from fairaudit.metrics.multilabel import OF_LABEL, LabelTable
@@ -113,11 +113,9 @@ def _sized(value: FloatArray, support: FloatArray, size: FloatArray) -> Law:
     size = np.where(support > 0, np.nan_to_num(size), 0.0)
     x = np.nan_to_num(value) * size
 
-    def limits(z: float) -> tuple[FloatArray, FloatArray]:
-        return clopper_pearson(x, size, z)
-
     # Exact limits for the group alone as well: Wilson's are too short where a few images hold most of the errors.
-    return Law(np.where(support > 0, value, np.nan), support, limits, limits, proportion_variance(x, size))
+    law = exact_law(np.where(support > 0, value, np.nan), support, x, size)
+    return replace(law, interval=law.limits)
 
 
 def _wide_enough(law: Law, variance: FloatArray) -> Law:
@@ -126,10 +124,10 @@ def _wide_enough(law: Law, variance: FloatArray) -> Law:
     Rates near 0 or 1 have one side that hardly reaches beyond the estimate; of a sum of many the errors come from both.
     """
 
-    def limits(z: float) -> tuple[FloatArray, FloatArray]:
-        low, high = law.limits(z)
-        reach = z * np.sqrt(variance)
-        return np.maximum(np.fmin(low, law.value - reach), 0.0), np.minimum(np.fmax(high, law.value + reach), 1.0)
+    def limits(z: Any, i: Any = ...) -> tuple[FloatArray, FloatArray]:
+        (low, high), value = law.limits(z, i), law.value[i]
+        reach = z * np.sqrt(variance[i])
+        return np.maximum(np.fmin(low, value - reach), 0.0), np.minimum(np.fmax(high, value + reach), 1.0)
 
     return replace(law, limits=limits, interval=limits)
 

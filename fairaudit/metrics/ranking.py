@@ -11,6 +11,7 @@ positives, honest at 1 as well.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.special import expit, logit, ndtr, stdtrit
@@ -126,14 +127,15 @@ def auroc_law(groups: list[Ties], effect: FloatArray | float = 1.0) -> Law:
         several, others = np.maximum(m / effect - 1, 1), np.maximum(n / effect - 1, 1)
         freedom = (of_positives + of_negatives) ** 2 / (of_positives**2 / several + of_negatives**2 / others)
 
-    def limits(z: float) -> tuple[FloatArray, FloatArray]:
-        low, high = newcombe(a1, m1, n1, z)
+    def limits(z: Any, i: Any = ...) -> tuple[FloatArray, FloatArray]:
+        a, error = a1[i], delong[i]
+        low, high = newcombe(a, m1[i], n1[i], z)
         with np.errstate(divide="ignore", invalid="ignore"):
-            half = stdtrit(freedom, float(ndtr(z))) * np.sqrt(delong) / (a1 * (1 - a1))
-            usable = (delong > 0) & np.isfinite(half)
-            low = np.where(usable, np.fmin(low, expit(logit(a1) - half)), low)
-            high = np.where(usable, np.fmax(high, expit(logit(a1) + half)), high)
-        return np.where(known, low, np.nan), np.where(known, high, np.nan)
+            half = stdtrit(freedom[i], ndtr(z)) * np.sqrt(error) / (a * (1 - a))
+            usable = (error > 0) & np.isfinite(half)
+            low = np.where(usable, np.fmin(low, expit(logit(a) - half)), low)
+            high = np.where(usable, np.fmax(high, expit(logit(a) + half)), high)
+        return np.where(known[i], low, np.nan), np.where(known[i], high, np.nan)
 
     shrunk = (a1 * np.minimum(m1, n1) + 1) / (np.minimum(m1, n1) + 2)
     variance = np.fmax(delong, _newcombe_variance(shrunk, m1, n1))
@@ -152,15 +154,16 @@ def average_precision_law(groups: list[Ties], effect: FloatArray | float = 1.0) 
     known = m > 0
     p, m1 = np.where(known, value, 0.5), np.maximum(m / effect, 1)
 
-    def limits(z: float) -> tuple[FloatArray, FloatArray]:
-        low, high = clopper_pearson(p * m1, m1, z)
+    def limits(z: Any, i: Any = ...) -> tuple[FloatArray, FloatArray]:
+        q, m = p[i], m1[i]
+        low, high = clopper_pearson(q * m, m, z)
         with np.errstate(divide="ignore", invalid="ignore"):
-            half = z / np.sqrt(m1 * p * (1 - p))
-            usable = np.isfinite(half) & (p < 1)
-            low = np.where(usable, np.fmin(low, expit(logit(p) - half)), low)
-            high = np.where(usable, np.fmax(high, expit(logit(p) + half)), high)
-        low, high = np.minimum(low, p), np.maximum(high, p)
-        return np.where(known, low, np.nan), np.where(known, high, np.nan)
+            half = z / np.sqrt(m * q * (1 - q))
+            usable = np.isfinite(half) & (q < 1)
+            low = np.where(usable, np.fmin(low, expit(logit(q) - half)), low)
+            high = np.where(usable, np.fmax(high, expit(logit(q) + half)), high)
+        low, high = np.minimum(low, q), np.maximum(high, q)
+        return np.where(known[i], low, np.nan), np.where(known[i], high, np.nan)
 
     smooth = (p * m1 + 2) / (m1 + 4)
     return Law(value, np.where(known, m, 0), limits, limits, np.where(known, smooth * (1 - smooth) / m1, np.nan))

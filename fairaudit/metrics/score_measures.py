@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
 from fairaudit.errors import PredictionsError, UsageError
 from fairaudit.metrics import calibration, ranking
-from fairaudit.metrics.aggregates import Law, proportion_variance
+from fairaudit.metrics.aggregates import Law, exact_law
 from fairaudit.metrics.influence import row_pulls
-from fairaudit.metrics.intervals import clopper_pearson, mover_mean, wilson
+from fairaudit.metrics.intervals import mover_mean
 from fairaudit.metrics.measure import Measure, Metric, Table, measured
 from fairaudit.metrics.rates import MACRO
 from fairaudit.metrics.score_clusters import pull_effect, repeated
@@ -118,14 +119,7 @@ def share_law(hits: BoolArray, ids: IntArray, groups: int, effect: FloatArray | 
     x = np.bincount(ids, hits, groups).astype(np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
         value = x / n
-    few, fewer = x / effect, n / effect
-    return Law(
-        value,
-        n,
-        lambda z: clopper_pearson(few, fewer, z),
-        lambda z: wilson(few, fewer, z),
-        proportion_variance(few, fewer),
-    )
+    return exact_law(value, n, x / effect, n / effect)
 
 
 def _effects(
@@ -145,9 +139,9 @@ def _mean(laws: list[Law]) -> Law:
     value, support = np.stack([w.value for w in laws], -1), np.stack([w.support for w in laws], -1)
     k = len(laws)
 
-    def limits(z: float) -> tuple[FloatArray, FloatArray]:
-        ends = [w.limits(z) for w in laws]
-        return mover_mean(value, np.stack([e[0] for e in ends], -1), np.stack([e[1] for e in ends], -1), shared=k)
+    def limits(z: Any, i: Any = ...) -> tuple[FloatArray, FloatArray]:
+        ends = [w.limits(z, i) for w in laws]
+        return mover_mean(value[i], np.stack([e[0] for e in ends], -1), np.stack([e[1] for e in ends], -1), shared=k)
 
     variance = np.stack([w.variance for w in laws], -1).sum(-1) / k
     return Law(value.mean(-1), support.min(-1), limits, limits, variance, support.argmin(-1))

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -138,12 +139,12 @@ def statistic_law(statistic: Statistic, counts: Counts, effect: FloatArray | flo
     value = statistic_values(statistic, x)
     (centre, narrow), (_, wide) = smoothed(1.0), smoothed(4.0)
 
-    def limits(z: float) -> tuple[FloatArray, FloatArray]:
+    def limits(z: Any, i: Any = ...) -> tuple[FloatArray, FloatArray]:
         with np.errstate(divide="ignore", invalid="ignore"):
-            around, half = np.arctanh(centre), z * np.sqrt(narrow) / (1 - centre**2)
+            around, half = np.arctanh(centre[i]), z * np.sqrt(narrow[i]) / (1 - centre[i] ** 2)
             low, high = np.tanh(around - half), np.tanh(around + half)
-            reach = z * np.sqrt(wide)
-        low, high = np.fmin(low, value - reach), np.fmax(high, value + reach)
-        return np.where(known, np.maximum(low, -1.0), np.nan), np.where(known, np.minimum(high, 1.0), np.nan)
+            reach = z * np.sqrt(wide[i])
+        low, high = np.fmin(low, value[i] - reach), np.fmax(high, value[i] + reach)
+        return np.where(known[i], np.maximum(low, -1.0), np.nan), np.where(known[i], np.minimum(high, 1.0), np.nan)
 
     return Law(value, support, limits, limits, np.where(known, wide, np.nan))

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import repeat
+
+import numpy as np
 
 from fairaudit.metrics import intervals
+from fairaudit.metrics.contrasts import estimates
 from fairaudit.metrics.disparity import (
-    AGAINST_PRIVILEGED,
     ALSO_LISTED,
     NAMED,
     OVER_GROUPS,
+    Comparison,
     Contrast,
+    Kind,
     named_key,
     named_metrics,
 )
@@ -18,9 +25,13 @@ from fairaudit.metrics.gate import Grouping
 from fairaudit.metrics.indices import INDICES, Draws, classes_of, index_contrasts, index_key
 from fairaudit.metrics.inequality import ENTROPIES
 from fairaudit.metrics.measure import Measure, Metric, Table
+from fairaudit.metrics.multiplicity import all_p_values, benjamini_hochberg, holm
+from fairaudit.metrics.trials import foresee
 from fairaudit.results import Disparity, Estimate, Group, GroupingResult, GroupResult, Overall
 
 DRAWS = Draws()
+AGAINST: tuple[Kind, ...] = ("difference", "ratio")
+"""A shortfall is a difference with its sign turned where higher is better, and not listed a second time."""
 
 
 def summarise(grouping: Grouping, privileged_is: str, missing: int, draws: Draws = DRAWS) -> GroupingResult:
@@ -34,6 +45,7 @@ def summarise(grouping: Grouping, privileged_is: str, missing: int, draws: Draws
     """
     table, comparison = grouping.table, grouping.comparison
     measures = [table.measure(metric) for metric in table.catalogue()]
+    _foresee(measures, comparison)
     stands = [_standing(m, comparison.confidence) for m in measures]
     groups = tuple(
         GroupResult(group, int(table.n[i]), {m.key: alone[i] for m, alone in zip(measures, stands, strict=True)})
@@ -49,15 +61,24 @@ def summarise(grouping: Grouping, privileged_is: str, missing: int, draws: Draws
 def summarise_all(table: Table, confidence: float) -> Overall:
     """All images together: a table with a single group."""
     measures = [table.measure(metric) for metric in table.catalogue()]
+    foresee((m.interval for m in measures), intervals.quantile(confidence))
     return Overall(int(table.n.sum()), {m.key: _standing(m, confidence)[0] for m in measures})
+
+
+def _foresee(measures: Sequence[Measure], comparison: Comparison) -> None:
+    """Compute in few passes what most measures will be asked for; the others leave more groups out."""
+    confidence, z = comparison.confidence, intervals.quantile(comparison.confidence)
+    most = {0: 0} | Counter(int(comparison.usable(m).sum()) for m in measures)
+    usable = max(most, key=most.__getitem__)
+    quantiles = {z, intervals.sidak(usable - 1, confidence), intervals.sidak(usable, confidence)}
+    for one in sorted(quantiles | {intervals.studentized_range(usable, confidence)}):
+        foresee((m.limits for m in measures), one)
+    foresee((m.interval for m in measures), z)
 
 
 def _standing(measure: Measure, confidence: float) -> list[Estimate]:
     low, high = measure.interval(intervals.quantile(confidence))
-    return [
-        Estimate(float(v), float(a), float(b), int(s), why)
-        for v, a, b, s, why in zip(measure.value, low, high, measure.support, measure.reason, strict=True)
-    ]
+    return estimates(measure.value, low, high, measure.support, measure.reason)
 
 
 def _disparities(grouping: Grouping, measures: list[Measure], draws: Draws) -> Iterator[Disparity]:
@@ -67,20 +88,51 @@ def _disparities(grouping: Grouping, measures: list[Measure], draws: Draws) -> I
         group: Group | None = None if contrast.group is None else grouping.groups[contrast.group]
         return Disparity(key, kind, group, contrast.estimate)
 
-    for measure in measures:
-        for kind in AGAINST_PRIVILEGED:
-            yield from (listed(measure.key, kind, c) for c in comparison.against_privileged(measure, kind))
-        for kind in OVER_GROUPS + ALSO_LISTED:
-            yield listed(measure.key, kind, comparison.over_groups([measure], kind))
+    over = {kind: comparison.over_each(measures, kind) for kind in OVER_GROUPS + ALSO_LISTED}
+    others, differences, ratios = _against(grouping, measures)
+    place = {id(measure): at for at, measure in enumerate(measures)}
+    for at, (measure, p) in enumerate(zip(measures, _p_values(measures, comparison), strict=True)):
+        yield from map(Disparity, repeat(measure.key), repeat("difference"), others, differences[at], *p)
+        yield from map(Disparity, repeat(measure.key), repeat("ratio"), others, ratios[at])
+        yield from (listed(measure.key, kind, contrasts[at]) for kind, contrasts in over.items())
     for name, named in NAMED.items():
         for of in named_metrics(table, name):
             parts = [table.measure(Metric(rate, of)) for rate in named.rates]
             key = named_key(table, name, of)
             if named.kind == "ratio":
-                yield from (listed(key, None, c) for c in comparison.against_privileged(parts[0], named.kind))
+                yield from map(Disparity, repeat(key), repeat(None), others, ratios[place[id(parts[0])]])
+            elif len(parts) == 1:
+                yield listed(key, None, over[named.kind][place[id(parts[0])]])
             else:
                 yield listed(key, None, comparison.over_groups(parts, named.kind))
-    for name, index in INDICES.items():
-        for one in classes_of(index, table) if table.weighted is None or name not in ENTROPIES else []:
-            contrasts = index_contrasts(name, table, one, comparison, draws)
-            yield from (listed(index_key(name, table, one), None, c) for c in contrasts)
+    # Class by class, because what is drawn for one class serves several indices; listed index by index.
+    counted = {name: index for name, index in INDICES.items() if table.weighted is None or name not in ENTROPIES}
+    known = [(name, one) for name, index in counted.items() for one in classes_of(index, table)]
+    found = {
+        (name, one): index_contrasts(name, table, one, comparison, draws)
+        for name, one in sorted(known, key=lambda pair: -1 if pair[1] is None else pair[1])
+    }
+    for name, one in known:
+        yield from (listed(index_key(name, table, one), None, c) for c in found[name, one])
+
+
+Columns = Sequence[Sequence[Estimate]]
+
+
+def _against(grouping: Grouping, measures: Sequence[Measure]) -> tuple[list[Group], Columns, Columns]:
+    """The groups but the privileged one, and their differences and ratios in every measure."""
+    comparison = grouping.comparison
+    if comparison.privileged is None:
+        nothing: Columns = [[]] * len(measures)
+        return [], nothing, nothing
+    others = [group for i, group in enumerate(grouping.groups) if i != comparison.privileged]
+    differences, ratios = ([c.estimates() for c in comparison.contrasts(measures, k)] for k in AGAINST)
+    return others, differences, ratios
+
+
+def _p_values(measures: Sequence[Measure], comparison: Comparison) -> Iterator[list[list[float | None]]]:
+    """Per measure: p-values of the other groups, as they are, and adjusted by Holm's and Benjamini and Hochberg's."""
+    every = np.stack(all_p_values(measures, comparison))
+    own = np.delete(every, [] if comparison.privileged is None else comparison.privileged, axis=1)
+    for columns in zip(own, holm(own), benjamini_hochberg(own), strict=True):
+        yield [[None if math.isnan(x) else x for x in column.tolist()] for column in columns]

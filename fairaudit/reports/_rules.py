@@ -14,9 +14,10 @@ SEVERITY = (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS, Verdict.NONE)
 
 _RULE = re.compile(
     r"(?P<metric>.+?)(?:\s+(?P<kind>difference|shortfall|ratio|gap|spread|worst[_-]group|min[_-]max[_-]ratio|pairwise[_-]mean))?"
-    r"\s+by\s+(?P<by>.+?)(?:\s+given\s+(?P<given>.+?))?\s*(?P<operator><=|>=|<|>)\s*(?P<limit>\S+)(?:\s*\([^()]*\))*",
+    r"\s+by\s+(?P<by>.+?)(?:\s+given\s+(?P<given>.+?))?(?P<worse>\s+worse[_-]by)?\s*(?P<operator><=|>=|<|>)\s*(?P<limit>\S+)(?:\s*\([^()]*\))*",
     re.IGNORECASE,
 )
+_PRESENCE = re.compile(r"(?:expected|audited)\s+(?P<by>[^:]+)(?::.*)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class RuleParts:
         operator: ``<=``, ``<``, ``>=`` or ``>``.
         limit: as written.
         given: columns within whose levels it must hold.
+        worse_by: whether it limits how much worse than a baseline's the number is, and not the number itself.
     """
 
     kind: str | None
@@ -36,6 +38,7 @@ class RuleParts:
     operator: str
     limit: str
     given: tuple[str, ...] = ()
+    worse_by: bool = False
 
 
 def rule_parts(text: str) -> RuleParts | None:
@@ -45,7 +48,15 @@ def rule_parts(text: str) -> RuleParts | None:
         return None
     kind = match["kind"].lower().replace("-", "_") if match["kind"] else None
     by, given = (tuple(part.strip() for part in (match[name] or "").split(",") if part) for name in ("by", "given"))
-    return RuleParts(kind, by, match["operator"], match["limit"], given)
+    return RuleParts(kind, by, match["operator"], match["limit"], given, match["worse"] is not None)
+
+
+def rule_by(text: str) -> tuple[str, ...]:
+    """The attributes that a rule is about, also of one that limits no number (``expected race: Black``)."""
+    if (parts := rule_parts(text)) is not None:
+        return parts.by
+    match = _PRESENCE.fullmatch(text.strip())
+    return () if match is None else (match["by"].strip(),)
 
 
 def deciding(rule: RuleResult) -> list[RuleOutcome]:
@@ -73,7 +84,7 @@ def ruled(
     found: dict[tuple[str, str], tuple[Verdict, str]] = {}
     for rule in result.rules:
         parts = rule_parts(rule.rule)
-        if parts is None or parts.kind not in kinds or _folded(parts.by) != _folded(by):
+        if parts is None or parts.worse_by or parts.kind not in kinds or _folded(parts.by) != _folded(by):
             continue
         for one in rule.outcomes:
             if group_key(one.given) != group_key(given):

@@ -75,6 +75,20 @@ def contrasts(grouping: GroupingResult, metrics: Iterable[str], kind: str, floor
     return sorted(found, key=lambda d: (d.estimate.support < floor, -abs(d.estimate.value)))
 
 
+def told_apart(one: Disparity, result: AuditResult) -> bool:
+    """Whether a difference from the reference group is significant by Holm's method."""
+    return one.p_holm is not None and one.p_holm < 1 - _confidence(result)
+
+
+def told_apart_note(result: AuditResult) -> str:
+    """What the mark of such differences means."""
+    return f"* p < {1 - _confidence(result):.3g} by Holm's method, over all groups that are compared in the metric"
+
+
+def _confidence(result: AuditResult) -> float:
+    return float(result.settings.get("confidence", 0.95))
+
+
 def over_groups(grouping: GroupingResult, metric: str) -> Mapping[str, Disparity]:
     """Gap, spread and worst group of one metric, by kind."""
     kinds = ("gap", "spread", "worst_group")

@@ -11,6 +11,9 @@ from fairaudit.results import AuditResult, Disparity, Estimate, Group, RuleOutco
 SYMBOLS = {Verdict.FAIL: "✗", Verdict.INCONCLUSIVE: "?", Verdict.PASS: "✓", Verdict.NONE: "–"}
 """Marks that are told apart without colour."""
 
+IMAGES = "images"
+"""What rules count that ask for the presence of levels."""
+
 MINUS = "\N{MINUS SIGN}"
 
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])|\x9b[0-?]*[ -/]*[@-~]")
@@ -127,7 +130,8 @@ def _judged(result: AuditResult, rules: tuple[RuleResult, ...]) -> str:
 
 def _beyond(rules: tuple[RuleResult, ...]) -> str:
     parts = [rule_parts(rule.rule) for rule in rules]
-    limits = {p.limit if p is not None and p.operator.startswith("<") and p.kind != "worst_group" else None for p in parts}
+    plain = [None if p is None or p.worse_by or p.kind == "worst_group" else p for p in parts]
+    limits = {p.limit if p is not None and p.operator.startswith("<") else None for p in plain}
     if len(limits) == 1 and (limit := limits.pop()) is not None:
         return f"above {clean(limit)}"
     return "beyond its limit" if len(rules) == 1 else "beyond their limits"
@@ -138,6 +142,8 @@ def outcome(one: RuleOutcome) -> str:
     who = f"{contrast_of(one)}: " if contrast_of(one) else ""
     if math.isnan(one.value):
         return f"{who}{clean(one.reason or 'undefined')}"
+    if one.metric == IMAGES:
+        return f"{who}{count(int(one.value), 'image')}"
     shown = "infinite" if math.isinf(one.value) else number(one.value)
     said = f"{who}{shown} {interval(one.ci_low, one.ci_high)}".strip()
     if one.reason is None:

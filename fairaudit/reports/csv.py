@@ -7,12 +7,15 @@ import io
 import math
 from collections.abc import Iterator
 
-from fairaudit.results import AuditResult, Estimate, Group, grouping_text
+from fairaudit.results import AuditResult, Disparity, Estimate, Group, grouping_text
 from fairaudit.results.spreadsheet import guarded
 
-HEADER = ("by", "group", "n", "metric", "kind", "value", "ci_low", "ci_high", "support", "reason")
+HEADER = (
+    "by", "group", "n", "metric", "kind", "value", "ci_low", "ci_high", "support", "reason", "p_value", "p_holm", "p_bh",
+)  # fmt: skip
 """``by`` is empty for all images together, and says within which level (``race given age=20-29``) or over which levels
-(``race given age``); ``kind`` is ``value`` for a group's own number, ``shrunk`` for the same drawn towards the others."""
+(``race given age``); ``kind`` is ``value`` for a group's own number, ``shrunk`` for the same drawn towards the others. Only
+differences have p-values."""
 
 
 def render(result: AuditResult) -> str:
@@ -46,16 +49,21 @@ def rows(result: AuditResult) -> Iterator[list[str | float]]:
                 yield [by, _spelt(group.group), group.n, metric, "shrunk", *_numbers(alone)]
         for one in grouping.disparities:
             name = _spelt(one.group)
-            yield [by, name, sizes.get(name, ""), one.metric, one.kind or "disparity", *_numbers(one.estimate)]
+            yield [by, name, sizes.get(name, ""), one.metric, one.kind or "disparity", *_numbers(one.estimate, one)]
     for mean in result.conditional:
         by = f"{','.join(mean.by)} given {','.join(mean.given)}"
         for one in mean.disparities:
-            yield [by, _spelt(one.group), "", one.metric, one.kind or "disparity", *_numbers(one.estimate)]
+            yield [by, _spelt(one.group), "", one.metric, one.kind or "disparity", *_numbers(one.estimate, one)]
 
 
-def _numbers(estimate: Estimate) -> list[str | float]:
-    numbers = (estimate.value, estimate.ci_low, estimate.ci_high)
-    return [*("" if math.isnan(x) else float(f"{x:.10g}") for x in numbers), estimate.support, estimate.reason or ""]
+def _numbers(estimate: Estimate, of: Disparity | None = None) -> list[str | float]:
+    numbers = map(_number, (estimate.value, estimate.ci_low, estimate.ci_high))
+    p = (None, None, None) if of is None else (of.p_value, of.p_holm, of.p_bh)
+    return [*numbers, estimate.support, estimate.reason or "", *map(_number, p)]
+
+
+def _number(x: float | None) -> str | float:
+    return "" if x is None or math.isnan(x) else float(f"{x:.10g}")
 
 
 def _spelt(group: Group | None) -> str:

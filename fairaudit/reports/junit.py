@@ -13,7 +13,7 @@ from xml.etree import ElementTree as ET
 
 from fairaudit.errors import UnknownNameError
 from fairaudit.reports import _wording as words
-from fairaudit.reports._rules import deciding, rule_parts
+from fairaudit.reports._rules import deciding, rule_by
 from fairaudit.results import AuditResult, RuleOutcome, RuleResult, Verdict
 
 TAGS = {"error": "error", "fail": "failure", "pass": "skipped"}
@@ -47,8 +47,7 @@ def render(result: AuditResult, *, on_inconclusive: str = "error") -> str:
 
 
 def _suite(result: AuditResult, rule: RuleResult, inconclusive: str) -> ET.Element:
-    parts = rule_parts(rule.rule)
-    place = "rules" if parts is None else ",".join(parts.by)
+    place = ",".join(rule_by(rule.rule)) or "rules"
     cases = [_case(rule, one.verdict, place, _named(one), words.outcome(one), inconclusive) for one in rule.outcomes]
     if rule.verdict not in {one.verdict for one in rule.outcomes}:
         why = "; ".join(words.outcome(one) for one in deciding(rule)) or f"the rule is {rule.verdict.value}"

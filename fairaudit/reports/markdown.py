@@ -10,7 +10,16 @@ from fairaudit.reports._labels import label_metrics, label_rows, shown
 from fairaudit.reports._markup import safe as _safe
 from fairaudit.reports._markup import table as _table
 from fairaudit.reports._rules import SEVERITY, deciding, group_key, ruled
-from fairaudit.reports._selection import chosen_metrics, contrasts, named, often_defined, over_groups, worst_first
+from fairaudit.reports._selection import (
+    chosen_metrics,
+    contrasts,
+    named,
+    often_defined,
+    over_groups,
+    told_apart,
+    told_apart_note,
+    worst_first,
+)
 from fairaudit.results import AuditResult, Estimate, GroupingResult, RuleResult, Verdict
 
 
@@ -79,10 +88,10 @@ def _grouping(result: AuditResult, grouping: GroupingResult, metrics: list[str],
     marks = ruled(result, grouping.by, "worst_group")
     reference = grouping.privileged
 
-    def cell(value: Estimate | None, key: tuple[str, str] = ("", ""), signed: bool = False) -> str:
+    def cell(value: Estimate | None, key: tuple[str, str] = ("", ""), signed: bool = False, mark: str = "") -> str:
         if value is None:
             return "–"
-        text = _safe(words.estimate(value, signed))
+        text = _safe(words.estimate(value, signed)) + mark
         if value.value == value.value:
             text += " (too few)" if value.support < floor else ""
             text += f" {words.SYMBOLS[marks[key][0]]}" if key in marks else ""
@@ -123,13 +132,20 @@ def _grouping(result: AuditResult, grouping: GroupingResult, metrics: list[str],
                 [
                     _safe(words.group_name(d.group)),
                     _safe(words.clean(d.metric)),
-                    cell(d.estimate, (d.metric, group_key(d.group)), signed=True),
+                    cell(
+                        d.estimate,
+                        (d.metric, group_key(d.group)),
+                        signed=True,
+                        mark=_safe(" *") if told_apart(d, result) else "",
+                    ),
                     f"{d.estimate.support:,}",
                 ]
                 for d in shown
             ),
         )
         yield ""
+        if any(told_apart(d, result) for d in shown):
+            yield from (_safe(told_apart_note(result)) + ".", "")
 
     between = [d for m in metrics for d in over_groups(grouping, m).values()] + named(grouping)
     if between:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import math
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console, RenderableType
@@ -13,16 +12,22 @@ from rich.text import Text
 
 from fairaudit.reports import _wording as words
 from fairaudit.reports._besides import SHRUNK, Aside, Cell, asides, shrunk_column
+from fairaudit.reports._footnotes import STYLES, Footnotes
 from fairaudit.reports._labels import label_metrics, label_rows, labels_of
 from fairaudit.reports._labels import shown as label_shown
 from fairaudit.reports._layout import TextColumn, broken, tables
 from fairaudit.reports._rules import SEVERITY, deciding, group_key, ruled, ruled_metrics
-from fairaudit.reports._selection import chosen_metrics, contrasts, named, often_defined, over_groups, worst_first
-from fairaudit.results import AuditResult, Estimate, GroupingResult, GroupResult, RuleResult, Verdict
-
-STYLES = {Verdict.FAIL: "bold red", Verdict.INCONCLUSIVE: "bold yellow", Verdict.PASS: "green", Verdict.NONE: ""}
-SMALL = "†"
-_SAYS = {Verdict.FAIL: "broken", Verdict.INCONCLUSIVE: "cannot be decided", Verdict.PASS: "held"}
+from fairaudit.reports._selection import (
+    chosen_metrics,
+    contrasts,
+    named,
+    often_defined,
+    over_groups,
+    told_apart,
+    told_apart_note,
+    worst_first,
+)
+from fairaudit.results import AuditResult, Disparity, GroupingResult, GroupResult, RuleResult, Verdict
 
 
 def render(
@@ -162,13 +167,19 @@ class _Page:
             TextColumn("metric", [Text(broken(words.clean(d.metric), 18)) for d in shown]),
         ]
         columns = [
-            TextColumn("difference", [notes.cell(d.estimate, verdicts[id(d)], signed=True) for d in shown]),
+            TextColumn("difference", [self.difference(d, verdicts[id(d)], notes) for d in shown]),
             TextColumn("support", [Text(f"{d.estimate.support:,}") for d in shown], right=True),
         ]
         yield from tables(leads, columns, self.width)
         if len(found) > len(shown):
             yield Padding(Text(f"and {len(found) - len(shown)} smaller ones", style="dim"), (0, 0, 0, 2))
         yield from notes.lines()
+
+    def difference(self, one: Disparity, verdict: tuple[Verdict, str] | None, notes: Footnotes) -> Text:
+        if not told_apart(one, self.result):
+            return notes.cell(one.estimate, verdict, signed=True)
+        notes.said.append(told_apart_note(self.result))
+        return notes.cell(one.estimate, verdict, signed=True, mark=" *")
 
     def between(self, grouping: GroupingResult, metrics: list[str]) -> Iterable[RenderableType]:
         rows: list[tuple[str, str, Text]] = []
@@ -243,56 +254,6 @@ class _Page:
                 f"{words.count(hidden, 'more metric')} per group and every disparity: --format csv or json",
                 style="dim",
             )
-
-
-class Footnotes:
-    """Cells of one table, with what is too long for them written once below it."""
-
-    room = 24
-
-    def __init__(self, floor: int) -> None:
-        self.floor = floor
-        self.reasons: list[str] = []
-        self.small = False
-        self.verdicts: set[Verdict] = set()
-        self.said: list[str] = []
-
-    def cell(self, value: Estimate | None, verdict: tuple[Verdict, str] | None = None, signed: bool = False) -> Text:
-        """An estimate with the mark of the rule on it, if there is one."""
-        if value is None:
-            return Text("–")
-        shown, style = words.estimate(value, signed), ""
-        if math.isnan(value.value):
-            style = "dim"
-            if len(shown) > self.room:
-                shown = f"undefined {self.number(shown)}"
-        else:
-            if value.support < self.floor:
-                self.small = True
-                shown += f" {SMALL}"
-            if value.reason is not None and not value.reason.startswith(("too small", "infinite")):
-                shown += f" {self.number(words.clean(value.reason))}"
-        if verdict is not None:
-            self.verdicts.add(verdict[0])
-            shown, style = f"{shown} {words.SYMBOLS[verdict[0]]}", STYLES[verdict[0]]
-        return Text(shown, style=style)
-
-    def number(self, reason: str) -> str:
-        """The number of a footnote."""
-        if reason not in self.reasons:
-            self.reasons.append(reason)
-        return f"({self.reasons.index(reason) + 1})"
-
-    def lines(self) -> Iterable[RenderableType]:
-        """What stands below the table."""
-        lines = [f"({i}) {reason}" for i, reason in enumerate(self.reasons, start=1)]
-        if self.small:
-            lines.append(f"{SMALL} fewer than {self.floor} images behind the number: shown, not judged")
-        told = [f"{words.SYMBOLS[v]} {_SAYS[v]}" for v in SEVERITY if v in self.verdicts]
-        if told:
-            lines.append("a rule on this number: " + ", ".join(told))
-        lines += dict.fromkeys(self.said)
-        return [Padding(Text(line, style="dim"), (0, 0, 0, 2)) for line in lines]
 
 
 def _why(rule: RuleResult) -> Iterable[Text]:

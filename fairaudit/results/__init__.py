@@ -21,7 +21,8 @@ from fairaudit.results.audit import (
     group_label,
     grouping_text,
 )
-from fairaudit.results.record import SIGNIFICANT_DIGITS, from_record, to_json, to_record
+from fairaudit.results.reading import from_record
+from fairaudit.results.record import SIGNIFICANT_DIGITS, to_json, to_record
 from fairaudit.results.sensitivity import LabelNoise, Range
 
 __all__ = [

@@ -79,16 +79,23 @@ class Disparity:
 
     Attributes:
         metric: ``accuracy``, ``true_positive_rate[Female]``, or a disparity such as ``disparate_impact[Female]``.
-        kind: difference, shortfall, ratio, gap, spread, worst_group, min_max_ratio or pairwise_mean; None where the metric
-            is a disparity itself.
+        kind: difference, ratio, gap, spread, worst_group, min_max_ratio or pairwise_mean; None where the metric is a
+            disparity itself. A shortfall, which rules know, is a difference with its sign turned where higher is better.
         group: the group compared with the privileged one, or the worst group; None where all groups make the number.
         estimate: the number.
+        p_value: of differences, two-sided: the error rate at which the difference's interval would just reach 0; None
+            where the groups cannot be compared.
+        p_holm: the same, adjusted for all contrasts of the metric in the grouping so that even one false alarm is rare.
+        p_bh: the same, adjusted so that few of all alarms are false.
     """
 
     metric: str
     kind: str | None
     group: Group | None
     estimate: Estimate
+    p_value: float | None = None
+    p_holm: float | None = None
+    p_bh: float | None = None
 
 
 @dataclass(frozen=True)

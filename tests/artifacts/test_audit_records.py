@@ -59,6 +59,8 @@ def audit() -> AuditResult:
                     Disparity("accuracy", "ratio", b, Estimate(1.5, 1.25, INF, 30)),
                     Disparity("accuracy", "gap", None, Estimate(-0.0, -0.5, 0.5, 30, "left out: 1 of 3 groups")),
                     Disparity("acc_diff", None, None, Estimate(0.1, NAN, NAN, 30)),
+                    Disparity("accuracy", "difference", b, Estimate(1 / 12, -0.1, 0.3, 30), 1 / 3, 2 / 3, 0.5),
+                    Disparity("accuracy", "difference", c, Estimate(NAN, NAN, NAN, 0, "absent: no images")),
                 ),
             ),
         ),
@@ -83,11 +85,14 @@ def test_a_file_gives_back_the_audit_up_to_ten_digits(tmp_path: Path) -> None:
     # nan is not equal to itself, so the comparison goes by the text and by what the text cannot tell.
     assert to_json(again) == to_json(audit())
     assert math.isnan(again.overall.metrics["true_positive_rate"].value)
-    infinite, unbounded, _, bare = (d.estimate for d in again.groupings[0].disparities)
+    infinite, unbounded, _, bare, *_ = (d.estimate for d in again.groupings[0].disparities)
     assert (infinite.value, infinite.ci_low, infinite.ci_high) == (INF, 2.5, INF)
     assert (unbounded.value, unbounded.ci_high) == (1.5, INF)
     assert math.isnan(bare.ci_low)
     assert math.isnan(bare.ci_high)
+    tested, absent = again.groupings[0].disparities[-2:]
+    assert (tested.p_value, tested.p_holm, tested.p_bh) == (0.3333333333, 0.6666666667, 0.5)
+    assert (absent.p_value, absent.p_holm, absent.p_bh) == (None, None, None)
     assert again.groupings[0].counts == audit().groupings[0].counts
     assert again.settings == audit().settings
     assert again.rules[0].outcomes[0] == audit().rules[0].outcomes[0]
@@ -104,6 +109,10 @@ def test_the_layout_is_the_published_one() -> None:
         "metric": "selection_rate", "kind": "ratio", "group": {"race": "B"},
         "value": None, "ci_low": 2.5, "ci_high": None, "support": 30, "reason": "infinite: the value is 0",
     }  # fmt: skip
+    assert grouping["disparities"][-2] == {
+        "metric": "accuracy", "kind": "difference", "group": {"race": "B"}, "value": 0.08333333333, "ci_low": -0.1,
+        "ci_high": 0.3, "support": 30, "reason": None, "p_value": 0.3333333333, "p_holm": 0.6666666667, "p_bh": 0.5,
+    }  # fmt: skip
     assert record["overall"]["metrics"]["accuracy"] == {
         "value": 0.3333333333, "ci_low": 0.25, "ci_high": 0.4, "support": 70, "reason": None,
     }  # fmt: skip
@@ -112,11 +121,46 @@ def test_the_layout_is_the_published_one() -> None:
     ]  # fmt: skip
 
 
+def test_a_line_per_number() -> None:
+    text = to_json(audit())
+    assert json.loads(text) == to_record(audit())
+    for line in (
+        '  "classes": ["x", "y"],',
+        '   "accuracy": {"value": 0.3333333333, "ci_low": 0.25, "ci_high": 0.4, "support": 70, "reason": null},',
+        '   "privileged": {"race": "A"},',
+        "    [[10, 0], [30, 0]],",
+        '    {"metric": "accuracy", "kind": "gap", "group": null, "value": 0, "ci_low": -0.5, "ci_high": 0.5, "support": 30'
+        ', "reason": "left out: 1 of 3 groups"},',
+        '    {"metric": "accuracy", "group": {"race": "C"}, "value": null, "ci_low": null, "ci_high": null, "verdict": '
+        '"inconclusive", "reason": "absent: no images"}',
+    ):
+        assert line in text.splitlines(), line
+    assert max(line.count('"value"') for line in text.splitlines()) == 1
+    empty = AuditResult({}, Overall(0, {}), ())
+    assert json.loads(to_json(empty)) == to_record(empty)
+    assert '  "metrics": {}' in to_json(empty).splitlines()
+
+
+def test_what_was_written_member_by_member_is_still_read(tmp_path: Path) -> None:
+    record = to_record(audit())
+    for d in record["groupings"][0]["disparities"]:
+        for name in ("p_value", "p_holm", "p_bh"):
+            d.pop(name, None)
+    record["groupings"][0]["disparities"].append({**record["groupings"][0]["disparities"][1], "kind": "shortfall"})
+    (tmp_path / "audit.json").write_text(json.dumps(record, indent=1), encoding="utf-8")
+    again = read_audit(tmp_path)
+    assert [d.kind for d in again.groupings[0].disparities] == [
+        "ratio", "ratio", "gap", None, "difference", "difference", "shortfall",
+    ]  # fmt: skip
+    assert all(d.p_value is None for d in again.groupings[0].disparities)
+
+
 def test_the_text_is_plain_strict_json_without_negative_zero() -> None:
     text = to_json(audit())
     assert text.endswith("}\n")
     assert "NaN" not in text
     assert "Infinity" not in text
+    assert "-0," not in text
     assert "-0.0" not in text
     assert "perceived" in text
     assert "—" in text  # names stay readable
@@ -126,13 +170,17 @@ def test_numpy_numbers_are_written_like_pythons() -> None:
     estimate = Estimate(np.float32(0.5), np.float64(0.25), np.float64(INF), np.int64(3))  # type: ignore[arg-type]
     settings: dict[str, Any] = {"a": np.int32(1), "b": (np.float64(0.1), True, None), "c": Path("x")}
     record = to_record(AuditResult(settings, Overall(3, {"m": estimate}), ()))
-    assert json.loads(json.dumps(record)) == record
+    assert (
+        json.loads(json.dumps(record))
+        == record
+        == json.loads(to_json(AuditResult(settings, Overall(3, {"m": estimate}), ())))
+    )
     assert record["settings"] == {"a": 1, "b": [0.1, True, None], "c": "x"}
     assert record["overall"]["metrics"]["m"]["ci_high"] is None
 
 
 @given(
-    value=st.floats(-1e300, 1e300) | st.just(NAN),
+    value=st.floats(-1e300, 1e300) | st.just(NAN) | st.just(-0.0),
     low=st.floats(-1e300, 1e300),
     high=st.floats(-1e300, 1e300) | st.just(INF),
 )
@@ -143,6 +191,9 @@ def test_numbers_survive(value: float, low: float, high: float) -> None:
     for old, new in ((value, after.value), (low, after.ci_low), (high, after.ci_high)):
         assert (math.isnan(old) and math.isnan(new)) or new == pytest.approx(old, rel=1e-9)
     assert json.dumps(to_record(from_record(json.loads(text)))) == text
+    written = to_json(before)
+    assert json.loads(written) == to_record(before)
+    assert to_json(from_record(json.loads(written))) == written
 
 
 def test_the_published_schema_accepts_an_audit_and_refuses_others() -> None:

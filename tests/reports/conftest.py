@@ -40,9 +40,9 @@ def audit() -> AuditResult:
     )
     out = "left out: 2 of 4 groups (undefined or too small)"
     disparities = (
-        Disparity("accuracy", "difference", black, Estimate(-0.13, -0.18, -0.08, 400)),
+        Disparity("accuracy", "difference", black, Estimate(-0.13, -0.18, -0.08, 400), 4e-7, 8e-7, 8e-7),
         Disparity("accuracy", "difference", inuit, Estimate(-0.0333, -0.3, 0.1, 12, "too small: support 12 is below 20")),
-        Disparity("true_positive_rate", "difference", black, Estimate(-0.1, -0.17, -0.03, 200)),
+        Disparity("true_positive_rate", "difference", black, Estimate(-0.1, -0.17, 0.01, 200), 0.03, 0.06, 0.04),
         Disparity("true_positive_rate", "difference", inuit, undefined),
         Disparity("accuracy", "gap", None, Estimate(0.13, 0.08, 0.18, 400, out)),
         Disparity("accuracy", "spread", None, Estimate(0.065, 0.04, 0.09, 400, out)),

@@ -21,6 +21,7 @@ def test_every_number_has_a_row(audit: AuditResult) -> None:
     assert found[0] == {
         "by": "", "group": "", "n": "912", "metric": "accuracy", "kind": "value",
         "value": "0.893", "ci_low": "0.871", "ci_high": "0.911", "support": "912", "reason": "",
+        "p_value": "", "p_holm": "", "p_bh": "",
     }  # fmt: skip
     undefined = next(r for r in found if r["reason"] == "undefined: 0 positives")
     assert (undefined["group"], undefined["value"], undefined["support"]) == ("race=Inuit", "", "0")
@@ -28,6 +29,8 @@ def test_every_number_has_a_row(audit: AuditResult) -> None:
     assert (infinite["kind"], infinite["value"], infinite["ci_low"], infinite["n"]) == ("disparity", "inf", "3.0", "400")
     difference = next(r for r in found if r["kind"] == "difference")
     assert difference["value"] == "-0.13"  # a negative number is a number, not a formula
+    assert (difference["p_value"], difference["p_holm"], difference["p_bh"]) == ("4e-07", "8e-07", "8e-07")
+    assert all(r["p_value"] == "" for r in found if r["kind"] != "difference")
 
 
 def test_no_cell_is_a_formula(audit: AuditResult) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import replace
 from xml.etree import ElementTree as ET
@@ -7,6 +8,8 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from fairaudit.errors import UnknownNameError
+from fairaudit.reports import _wording as words
+from fairaudit.reports._rules import ruled
 from fairaudit.reports.junit import render
 from fairaudit.results import AuditResult, RuleOutcome, RuleResult, Verdict
 
@@ -112,3 +115,27 @@ def test_any_name_is_valid_xml(name: str, audit: AuditResult) -> None:
 def test_what_is_inconclusive_cannot_end_in_another_way(audit: AuditResult) -> None:
     with pytest.raises(UnknownNameError, match="on_inconclusive 'passed'"):
         render(audit, on_inconclusive="passed")
+
+
+def test_rules_on_a_baseline_and_on_presence_stand_by_their_attributes(audit: AuditResult) -> None:
+    fewer = RuleOutcome("accuracy", None, 0.01, -0.02, 0.04, Verdict.INCONCLUSIVE, "0.130 after 0.120 in the baseline")
+    there = RuleOutcome("images", {"race": "Black"}, 1190.0, math.nan, math.nan, Verdict.PASS)
+    alone = RuleOutcome("images", None, 1.0, math.nan, math.nan, Verdict.PASS)
+    rules = (
+        RuleResult("accuracy gap by race,gender worse_by <= 0.02", Verdict.INCONCLUSIVE, (fewer,)),
+        RuleResult("expected race: Black | White", Verdict.PASS, (there,)),
+        RuleResult("audited gender", Verdict.PASS, (alone,)),
+    )
+    root = read(render(replace(audit, rules=rules)))
+    places = [case.attrib["classname"] for case in root.iter("testcase")]
+    assert places == ["fairaudit.race,gender", "fairaudit.race", "fairaudit.gender"]
+    assert words.outcome(there) == "Black: 1,190 images"
+    assert words.outcome(alone) == "1 image"
+    # how much worse a gap has become is not the gap, and marks no number of a table
+    assert not ruled(replace(audit, rules=rules), ("race", "gender"), "gap")
+    [same] = ruled(
+        replace(audit, rules=(replace(rules[0], rule="accuracy gap by gender,race <= 0.02"),)), ("race", "gender"), "gap"
+    )
+    assert same == ("accuracy", "")
+    passed = replace(audit, rules=(replace(rules[0], verdict=Verdict.PASS),), verdict=Verdict.PASS)
+    assert words.verdict_sentence(passed).startswith("the rule passes: no disparity beyond its limit shown")

@@ -25,7 +25,11 @@ def test_the_page(audit: AuditResult) -> None:
     assert "| White (reference) | 500 |" in text
     assert "| Inuit | 12 | 0.917 [0.646, 0.985] (too few) | undefined (0 positives) |" in text
     assert "| Martian | absent | absent | absent | – |" in text
-    assert "| Black | accuracy | **−0.130 [−0.180, −0.080] ✗** | 400 |" in text
+    assert "| Black | accuracy | **−0.130 [−0.180, −0.080] &#42; ✗** | 400 |" in text
+    assert "| Black | true_positive_rate | −0.100 [−0.170, +0.010] | 200 |" in text
+    assert "&#42; p &#60; 0.05 by Holm's method, over all groups that are compared in the metric." in text
+    rare = tuple(replace(d, p_holm=None) for d in audit.groupings[0].disparities)
+    assert "Holm" not in render(replace(audit, groupings=(replace(audit.groupings[0], disparities=rare),)))
     assert "Largest differences from White:" in text
     assert "| disparate_impact | infinite [3.000, ∞] | Black |" in text
     assert text.endswith("- gender is perceived, not self-identified")

@@ -44,11 +44,12 @@ By race: 4 groups, worst accuracy first
 
 Largest differences from White
   group       metric              difference                   support
-  Black       accuracy            −0.130 [−0.180, −0.080] ✗        400
-  Black       true_positive_rate  −0.100 [−0.170, −0.030]          200
+  Black       accuracy            −0.130 [−0.180, −0.080] * ✗      400
+  Black       true_positive_rate  −0.100 [−0.170, +0.010]          200
   Inuit       accuracy            −0.033 [−0.300, +0.100] † ?       12
   † fewer than 20 images behind the number: shown, not judged
   a rule on this number: ✗ broken, ? cannot be decided
+  * p < 0.05 by Holm's method, over all groups that are compared in the metric
 
 Between the groups of race
   metric                         value
@@ -135,7 +136,7 @@ def test_metrics_can_be_chosen(audit: AuditResult) -> None:
 
 def test_broken_differences_are_listed_even_beyond_the_rows(audit: AuditResult) -> None:
     text = render(audit, rows=0)
-    assert "−0.130 [−0.180, −0.080] ✗" in text
+    assert "−0.130 [−0.180, −0.080] * ✗" in text
     assert "and 2 smaller ones" in text
 
 

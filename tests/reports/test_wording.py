@@ -66,6 +66,8 @@ def test_estimates(estimate: Estimate, text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "parts"),
     [
+        ("accuracy gap by race worse_by <= 0.02", RuleParts("gap", ("race",), "<=", "0.02", worse_by=True)),
+        ("acc_diff by race given age worse-by<=.02", RuleParts(None, ("race",), "<=", ".02", ("age",), worse_by=True)),
         ("accuracy gap by race <= 0.10", RuleParts("gap", ("race",), "<=", "0.10")),
         ("true_positive_rate[East Asian] difference by race,gender<0.05",
          RuleParts("difference", ("race", "gender"), "<", "0.05")),

@@ -43,7 +43,7 @@ def test_scores_are_measured_listed_and_kept() -> None:
     assert {"auroc", "average_precision", "brier", "ece", "ece_equal_mass", "log_loss", "confidence_ece"} <= black.keys()
     assert 0.5 < black["auroc"].ci_low < black["auroc"].value < black["auroc"].ci_high < 1
     kinds = {d.kind for d in result.groupings[0].disparities if d.metric == "auroc"}
-    assert kinds == {"difference", "shortfall", "ratio", "gap", "spread", "worst_group", "min_max_ratio", "pairwise_mean"}
+    assert kinds == {"difference", "ratio", "gap", "spread", "worst_group", "min_max_ratio", "pairwise_mean"}
     scores = result.groupings[0].scores
     assert scores is not None
     assert scores.of == "yes"

@@ -41,7 +41,8 @@ def test_files_are_the_text_and_parquet_is_the_table(run: Path, tmp_path: Path) 
     undefined = Estimate(math.nan, math.nan, math.nan, 0, "undefined: 0 positives")
     group = GroupResult({"race": "=A"}, 4, {"accuracy": Estimate(0.25, 0.1, 0.5, 4), "recall": undefined})
     gap = Disparity("accuracy", "gap", None, Estimate(math.inf, 1.0, math.inf, 4, "infinite: by hand"))
-    grouping = GroupingResult(("race",), None, "largest", 0, (), (group,), (gap,))
+    below = Disparity("accuracy", "difference", {"race": "=A"}, Estimate(-0.5, -0.7, -0.2, 4), 0.01, 0.02, 0.015)
+    grouping = GroupingResult(("race",), None, "largest", 0, (), (group,), (gap, below))
     write_audit(AuditResult({}, Overall(9, {"accuracy": Estimate(0.5, 0.4, 0.6, 9)}), (grouping,)), run / "audit.json")
     write_report(run, "csv", tmp_path / "audit.parquet")
     table = pq.read_table(tmp_path / "audit.parquet")
@@ -49,11 +50,14 @@ def test_files_are_the_text_and_parquet_is_the_table(run: Path, tmp_path: Path) 
     assert [str(table.schema.field(name).type) for name in ("n", "value", "support", "reason")] == [
         "int64", "double", "int64", "string",
     ]  # fmt: skip
+    assert str(table.schema.field("p_holm").type) == "double"
+    none = (None, None, None)
     assert [tuple(row.values()) for row in table.to_pylist()] == [
-        ("", "", 9, "accuracy", "value", 0.5, 0.4, 0.6, 9, ""),
-        ("race", "race==A", 4, "accuracy", "value", 0.25, 0.1, 0.5, 4, ""),
-        ("race", "race==A", 4, "recall", "value", None, None, None, 0, "undefined: 0 positives"),
-        ("race", "", None, "accuracy", "gap", math.inf, 1.0, math.inf, 4, "infinite: by hand"),
+        ("", "", 9, "accuracy", "value", 0.5, 0.4, 0.6, 9, "", *none),
+        ("race", "race==A", 4, "accuracy", "value", 0.25, 0.1, 0.5, 4, "", *none),
+        ("race", "race==A", 4, "recall", "value", None, None, None, 0, "undefined: 0 positives", *none),
+        ("race", "", None, "accuracy", "gap", math.inf, 1.0, math.inf, 4, "infinite: by hand", *none),
+        ("race", "race==A", 4, "accuracy", "difference", -0.5, -0.7, -0.2, 4, "", 0.01, 0.02, 0.015),
     ]
     with pytest.raises(UsageError, match=r"x\.parquet: Parquet holds the table of every number.*--format csv"):
         write_report(run, "markdown", tmp_path / "x.parquet")

@@ -1,0 +1,141 @@
+"""Records as JSON that people can read and machines write fast: one line per number with its interval.
+
+An audit of hundreds of groups holds a million numbers. So lines of estimates and disparities are put together by hand, one
+at a time; everything else goes through the standard encoder.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
+from math import isfinite
+from typing import Any
+
+from fairaudit.results.audit import Disparity, Estimate, Group
+from fairaudit.results.plain import DIGITS
+
+TESTED = "difference"
+"""The kind of disparities that have p-values."""
+
+P_VALUES = ("p_value", "p_holm", "p_bh")
+
+_AT_ONCE = 5000
+
+
+@dataclass(frozen=True, eq=False)
+class Lines:
+    """An object or array whose members are written already, a line each.
+
+    Attributes:
+        members: texts; of an object with their names.
+        is_object: whether it is an object.
+    """
+
+    members: Iterable[str]
+    is_object: bool = False
+
+
+def laid_out(value: Any, pad: str = "") -> Iterator[str]:
+    """The parts of the text of a record, without a line end.
+
+    Numbers and matrices stand on one line, and so do objects of single values, and in arrays objects of such; of all else
+    every member has a line.
+
+    Args:
+        value: of JSON's types, or ``Lines``.
+        pad: what stands before members.
+    """
+    deeper = pad + " "
+    if isinstance(value, Lines):
+        yield from _enclosed(value.members, "{}" if value.is_object else "[]", deeper, pad)
+    elif _on_a_line(value):
+        yield _encoded(value)
+    elif isinstance(value, Mapping):
+        for i, (name, member) in enumerate(value.items()):
+            yield f"{',' if i else '{'}\n{deeper}{quoted(str(name))}: "
+            yield from laid_out(member, deeper)
+        yield f"\n{pad}}}"
+    else:
+        for i, member in enumerate(value):
+            yield f"{',' if i else '['}\n{deeper}"
+            short = isinstance(member, Mapping) and all(map(_on_a_line, member.values()))
+            yield from [_encoded(member)] if short else laid_out(member, deeper)
+        yield f"\n{pad}]"
+
+
+def _on_a_line(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return not any(map(_holds, value.values()))
+    if isinstance(value, list | tuple):
+        return all(isinstance(member, list | tuple) and not any(map(_holds, member)) for member in value if _holds(member))
+    return not isinstance(value, Lines)
+
+
+def _holds(value: Any) -> bool:
+    return isinstance(value, Mapping | list | tuple | Lines)
+
+
+def metric_lines(metrics: Mapping[str, Estimate]) -> Lines:
+    """Metric name → estimate."""
+    return Lines((f"{quoted(name)}: {{{_estimate(e)}}}" for name, e in metrics.items()), is_object=True)
+
+
+def disparity_lines(disparities: Iterable[Disparity]) -> Lines:
+    """Disparities as ``record.to_record`` lays them out."""
+    return Lines(map(_disparity, disparities))
+
+
+def _disparity(d: Disparity) -> str:
+    kind = "null" if d.kind is None else quoted(d.kind)
+    text = f'{{"metric": {quoted(d.metric)}, "kind": {kind}, "group": {_group(d.group)}, {_estimate(d.estimate)}'
+    if d.kind != TESTED:
+        return text + "}"
+    return f'{text}, "p_value": {_number(d.p_value)}, "p_holm": {_number(d.p_holm)}, "p_bh": {_number(d.p_bh)}}}'
+
+
+def _estimate(e: Estimate) -> str:
+    v, a, b = e.value, e.ci_low, e.ci_high
+    reason = "null" if e.reason is None else quoted(e.reason)
+    # 0 might be a negative one.
+    if v and a and b and isfinite(v) and isfinite(a) and isfinite(b):
+        numbers = f'"value": {v:.{DIGITS}g}, "ci_low": {a:.{DIGITS}g}, "ci_high": {b:.{DIGITS}g}'
+    else:
+        numbers = f'"value": {_number(v)}, "ci_low": {_number(a)}, "ci_high": {_number(b)}'
+    return f'{numbers}, "support": {int(e.support)}, "reason": {reason}'
+
+
+def _number(x: float | None) -> str:
+    if x is None or not isfinite(x):
+        return "null"
+    return f"{x + 0.0:.{DIGITS}g}"
+
+
+def _group(group: Group | None) -> str:
+    return "null" if group is None else _levels(tuple(group.items()))
+
+
+@lru_cache(maxsize=8192)
+def _levels(group: tuple[tuple[str, str], ...]) -> str:
+    return _encoded(dict(group))
+
+
+@lru_cache(maxsize=8192)
+def quoted(text: str) -> str:
+    """A text as JSON has it; letters of all languages stay readable."""
+    return _encoded(text)
+
+
+def _encoded(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+def _enclosed(members: Iterable[str], brackets: str, pad: str, outer: str) -> Iterator[str]:
+    rest, between = iter(members), f",\n{pad}"
+    first = True
+    while chunk := list(islice(rest, _AT_ONCE)):
+        yield (f"{brackets[0]}\n{pad}" if first else between) + between.join(chunk)
+        first = False
+    yield brackets if first else f"\n{outer}{brackets[1]}"
