@@ -80,7 +80,7 @@ def shell(text: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     [
         (
             "$F audit {table} --y-true gender --by race --format csv",
-            "by,group,n,metric,kind,value,ci_low,ci_high,support,reason",
+            "by,group,n,metric,kind,value,ci_low,ci_high,support,reason,p_value,p_holm,p_bh",
         ),
         ("$F audit {table} --y-true gender --by race 2>&1", "Audit of gender (man, woman): 252 images, 95 % intervals"),
         ("$F list schema", "{"),
