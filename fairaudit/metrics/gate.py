@@ -256,7 +256,10 @@ def _outcome(rule: Rule, grouping: Grouping, number: Number) -> RuleOutcome:
             f"support {number.support}"
         )
         if number.samples:
-            said.append(say_needed(rule, grouping.comparison, grouping.groups, number.samples, number.group, number.joint))
+            asked = number.asked or rule
+            said.append(say_needed(asked, grouping.comparison, grouping.groups, number.samples, number.group, number.joint))
+        elif number.unknown is not None:
+            said.append(f"how many more images would decide it is not known: {number.unknown}")
     return outcome(verdict, "; ".join(said) or None)
 
 

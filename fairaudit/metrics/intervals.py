@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.special import betaincinv, chndtr, ndtr, ndtri
 
-from fairaudit.metrics.pairs import largest
+from fairaudit.metrics.pairs import ALL_PAIRS, exceeding, largest
 from fairaudit.metrics.roots import where_reached
 from fairaudit.predictions import FloatArray, IntArray
 
@@ -281,27 +281,31 @@ def pairwise_mean(
     their order, whose slopes are known; the order is not, so the widest interval meets the steepest slope.
 
     Args:
-        p: (g, …) values, at least two, none of them nan.
+        p: (g, …) values, at least two, none of them nan; of more than ``ALL_PAIRS`` groups (g,).
         limits: their limits function.
         confidence: of the interval.
         widest: (…) the largest gap that there can be.
         joint: how many such means are judged together; only the lower limit pays for it.
     """
-    g, every = len(p), np.arange(len(p))
+    g, inner = len(p), studentized_range(len(p), confidence ** (1 / joint))
     # Of the two orders of a pair only one can have a lower limit above 0, and a group differs from itself by nothing.
-    lower = np.maximum(
-        difference(p, limits, studentized_range(g, confidence ** (1 / joint)), every[:, None], every[None])[0], 0.0
-    )
+    if g > ALL_PAIRS:
+        i, j = exceeding(p, limits(inner)[0])
+    else:
+        i, j = (every.ravel() for every in np.indices((g, g)))
+    lower = np.maximum(difference(p, limits, inner, i, j)[0], 0.0)
     low, high = limits(quantile(confidence))
     half = np.sort(np.maximum(p - low, high - p), axis=0)
-    slopes = np.sort(np.abs(2.0 * (2 * every + 1 - g) / (g * (g - 1)))).reshape(-1, *[1] * (p.ndim - 1))
+    slopes = np.sort(np.abs(2.0 * (2 * np.arange(g) + 1 - g) / (g * (g - 1)))).reshape(-1, *[1] * (p.ndim - 1))
     return Interval(
-        2 * lower.reshape(-1, *p.shape[1:]).sum(0) / (g * (g - 1)),
+        2 * lower.sum(0) / (g * (g - 1)),
         np.minimum(widest, mean_apart(p) + np.sqrt(((slopes * half) ** 2).sum(0))),
     )
 
 
 def mean_apart(p: FloatArray) -> FloatArray:
     """(…) mean of |pᵢ − pⱼ| over pairs of (g, …) values, at least two."""
-    apart = np.abs(p[:, None] - p).reshape(-1, *p.shape[1:])
-    return np.asarray(apart.sum(0) / (len(p) * (len(p) - 1)))
+    g, steps = len(p), np.diff(np.sort(p, axis=0), axis=0)
+    # The step between the kth value and the next lies between k (g − k) pairs.
+    pairs = np.arange(1, g) * np.arange(g - 1, 0, -1)
+    return np.asarray(2 * (steps * pairs.reshape(-1, *[1] * (p.ndim - 1))).sum(0) / (g * (g - 1)))

@@ -279,7 +279,9 @@ def measured(
         least: the smallest value that the metric can have.
         most: the largest one.
     """
-    reason = tuple(None if s > 0 else undefined(k, o) for s, k, o in zip(law.support, n, of, strict=True))
+    reason: tuple[str | None, ...] = (None,) * len(n)
+    if not (law.support > 0).all():
+        reason = tuple(None if s > 0 else undefined(k, o) for s, k, o in zip(law.support, n, of, strict=True))
     return Measure(
         key, direction, law.value, law.support.astype(np.int64), reason,
         Remembered(law.limits), Remembered(law.interval), law.variance, least, most, law.trials,

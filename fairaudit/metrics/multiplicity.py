@@ -37,33 +37,46 @@ def contrast_p_values(measure: Measure, comparison: Comparison) -> FloatArray:
 def all_p_values(measures: Sequence[Measure], comparison: Comparison) -> list[FloatArray]:
     """``contrast_p_values`` of many metrics of the same groups; those with exact limits are inverted in one pass."""
     found = [np.full(len(m.value), np.nan) for m in measures]
-    same: dict[tuple[bytes, bytes, float], int] = {}
+    first: dict[bytes, int] = {}
     exact: list[tuple[int, IntArray]] = []
     copies: list[tuple[int, int]] = []
     for at, m in enumerate(measures):
         groups = comparison.comparable(m)
         if len(groups) == 0:
             continue
+        own, mirrored = _looks(m, comparison)
+        known = first.get(own, first.get(mirrored))
+        if known is not None:
+            copies.append((at, known))
+            continue
+        first[own] = at
         equal = m.value[groups] == m.value[comparison.privileged]
         found[at][groups[equal]] = 1.0
         apart = groups[~equal]
         if m.trials is None:
             found[at][apart] = inverted_p(m, apart, int(comparison.privileged or 0), comparison.confidence)
-            continue
-        x, n, bend = m.trials.x, m.trials.n, m.trials.bend
-        # One rate may have two names, and 1 − a rate a third: limits are mirrored, and differences as surprising.
-        known = same.get((x.tobytes(), n.tobytes(), bend))
-        if known is None and bend == 1:
-            known = same.get(((n - x).tobytes(), n.tobytes(), bend))
-        if known is None:
-            same[x.tobytes(), n.tobytes(), bend] = at
-            exact.append((at, apart))
         else:
-            copies.append((at, known))
+            exact.append((at, apart))
     _invert(measures, exact, comparison, found)
     for at, known in copies:
         found[at] = found[known]
     return found
+
+
+def _quantiles(groups: int, confidence: float) -> tuple[float, float]:
+    """Two quantiles, which an audit asks of all groups anyway."""
+    return intervals.quantile(confidence), intervals.sidak(max(2, groups - 1), confidence)
+
+
+def _looks(m: Measure, comparison: Comparison) -> tuple[bytes, bytes]:
+    """What a measure has in common with the same by another name, and with 1 − it, whose differences surprise as much."""
+    sides = [m.value, m.support]
+    turned = [1 - m.value, m.support]
+    for z in _quantiles(len(m.value), comparison.confidence):
+        low, high = m.limits(z)
+        sides += [low, high]
+        turned += [1 - high, 1 - low]
+    return (np.round(sides, 10) + 0.0).tobytes(), (np.round(turned, 10) + 0.0).tobytes()
 
 
 def _invert(
@@ -73,8 +86,7 @@ def _invert(
     if not exact:
         return
     ref = int(comparison.privileged or 0)
-    # Quantiles that an audit asks of all groups anyway.
-    z = intervals.quantile(comparison.confidence), intervals.sidak(max(2, len(found[0]) - 1), comparison.confidence)
+    z = _quantiles(len(found[0]), comparison.confidence)
     sides: list[tuple[FloatArray, ...]] = []
     for at, groups in exact:
         m = measures[at]

@@ -8,17 +8,15 @@ rates of 0 and 1 where others fall as 1/√n. One group may grow, or all that ar
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from fairaudit.metrics import intervals
+from fairaudit.metrics.deciding import OVER_PAIRS, Case, Decided, decided_by, value_of
 from fairaudit.metrics.disparity import Comparison
 from fairaudit.metrics.measure import Measure
-from fairaudit.metrics.plan import spread_exceeds
-from fairaudit.metrics.rates import Direction
 from fairaudit.metrics.rules import Rule
 from fairaudit.predictions import BoolArray, FloatArray, IntArray
 from fairaudit.results import Group, group_label
@@ -28,8 +26,6 @@ NEARLY = "a thousand times as many images would not decide it: the estimate lies
 
 _FACTOR = 1e3
 _GRID = np.linspace(0.0, 1.0, 16)
-
-Decided = Callable[[FloatArray], BoolArray]
 
 
 @dataclass(frozen=True)
@@ -56,12 +52,19 @@ class Sample:
         size: (g,) what is counted.
         unit: its name in the plural: images, positives …
         exact: whether the limits are exact ones of a proportion.
+        second: another measure of the same images, where the number is made of two at once.
     """
 
     measure: Measure
     size: IntArray
     unit: str
     exact: bool = False
+    second: Measure | None = None
+
+    @property
+    def measures(self) -> tuple[Measure, ...]:
+        """The measures that the number is made of."""
+        return (self.measure,) if self.second is None else (self.measure, self.second)
 
 
 def say_needed(
@@ -77,7 +80,7 @@ def say_needed(
         group: index of the group that the outcome is about; None for all.
         joint: how many statements its inner limit holds for.
     """
-    values = [_value(rule, comparison, s.measure, group) for s in samples]
+    values = [value_of(rule, comparison, s.measures, group) for s in samples]
     upper = rule.operator in ("<=", "<")
     if np.isclose(max(values) if upper else min(values), rule.limit, rtol=0.0, atol=1e-9):
         return ON_THE_LIMIT
@@ -93,7 +96,7 @@ def say_needed(
     elif len(known) < len(found):
         known = []
     said = [_words(n, unit, groups) for n, unit in known if n.more]
-    return f"{'; and '.join(said)} would decide it if the rates stayed as they are" if said else NEARLY
+    return f"{'; and '.join(dict.fromkeys(said))} would decide it if the rates stayed as they are" if said else NEARLY
 
 
 def needed(
@@ -109,29 +112,27 @@ def needed(
         joint: how many statements the inner limit holds for.
         within: whether the estimate is inside the limit, so that a pass is looked for.
     """
-    m = sample.measure
-    ref = comparison.privileged
+    ref, confidence = comparison.privileged, comparison.confidence
     if group is None:
-        keep = np.flatnonzero(comparison.usable(m))
+        keep = np.flatnonzero(comparison.usable(sample.measure))
     elif rule.kind == "worst_group" or ref is None:
         keep = np.array([group])
     else:
         keep = np.array([group, ref])
-    size = sample.size[keep].astype(np.float64)
     if within:
-        z = intervals.quantile(comparison.confidence)
-    elif rule.kind == "gap":
-        z = intervals.studentized_range(len(keep), comparison.confidence ** (1 / joint))
+        z = intervals.quantile(confidence)
+    elif (rule.metric if rule.kind == "index" else rule.kind) in OVER_PAIRS:
+        z = intervals.studentized_range(len(keep), confidence ** (1 / joint))
     else:
-        z = intervals.sidak(joint, comparison.confidence)
-    decided, alone = _decided(rule, comparison, m, keep, z, joint, within)
+        z = intervals.sidak(joint, confidence)
+    case = Case(rule, comparison, sample.measures, keep, z, joint, within)
+    decided, alone = decided_by(case)
     strategies = [np.arange(len(keep)) == i for i in alone] + [np.ones(len(keep), dtype=np.bool_)]
     if len(alone) == 2 and len(keep) > 2:
         strategies.append(np.isin(np.arange(len(keep)), alone))
+    size = sample.size[keep].astype(np.float64)
     best: Needed | None = None
-    correction = 0.5 if sample.exact and rule.kind != "spread" else 0.0
-    found = _search(decided, sample, keep, z, correction, strategies)
-    for who, target in zip(strategies, found, strict=True):
+    for who, target in zip(strategies, _search(decided, sample, case, strategies), strict=True):
         if not np.isfinite(target):
             continue
         extra = np.where(who, np.maximum(np.ceil(target) - size, 0.0), 0.0)
@@ -141,22 +142,25 @@ def needed(
     return best
 
 
-def _search(
-    decided: Decided, sample: Sample, keep: IntArray, z: float, correction: float, strategies: Sequence[BoolArray]
-) -> list[float]:
+def _search(decided: Decided, sample: Sample, case: Case, strategies: Sequence[BoolArray]) -> list[float]:
     """Smallest size, per strategy, that its groups must have; inf where none decides."""
-    p, n = sample.measure.value[keep], sample.measure.support[keep].astype(np.float64)
-    size = sample.size[keep].astype(np.float64)
+    correction = 0.5 if sample.exact and case.kind != "spread" else 0.0
+    counts = [(m.value[case.keep], m.support[case.keep].astype(np.float64)) for m in case.measures]
+    bases = [_sides(p, n, case.z, correction)[:, None, None] for p, n in counts]
+    size = sample.size[case.keep].astype(np.float64)
     who = np.stack(strategies)[:, None, :]  # (s, 1, g)
     start = np.where(who[:, 0], size, np.inf).min(1)
-    base = _sides(p, n, z, correction)[:, None, None]
     rows = np.arange(len(start))
     low, high = np.zeros(len(start)), np.full(len(start), np.log(_FACTOR))
     for _ in range(3):
         steps = low[:, None] + (high - low)[:, None] * _GRID  # (s, c)
         target = start[:, None] * np.exp(steps)
         grow = np.where(who, np.maximum(target[:, :, None] / size, 1.0), 1.0)  # (s, c, g)
-        good = decided(np.concatenate([_sides(p, n * grow, z, correction) / base, 1 / grow[None]]))
+        shrinks = [
+            np.concatenate([_sides(p, n * grow, case.z, correction) / base, 1 / grow[None]])
+            for (p, n), base in zip(counts, bases, strict=True)
+        ]
+        good = decided(shrinks)
         first = good.argmax(1)
         high, low = steps[rows, first], steps[rows, np.maximum(first - 1, 0)]
     return [float(s * np.exp(h)) if g.any() else np.inf for s, h, g in zip(start, high, good, strict=True)]
@@ -169,90 +173,6 @@ def _sides(p: FloatArray, n: FloatArray, z: float, correction: float) -> FloatAr
     half = z * np.sqrt(p * (1 - p) / n + k / (4 * n))
     shift = k * (0.5 - p)
     return np.stack([half - shift, half + shift]) / (1 + k) + (correction / n + 1e-15)
-
-
-def _value(rule: Rule, comparison: Comparison, m: Measure, group: int | None) -> float:
-    """The number that the rule limits, of one measure."""
-    ref = comparison.privileged
-    if group is None:
-        p = m.value[comparison.usable(m)]
-        return float(p.std()) if rule.kind == "spread" else float(p.max() - p.min())
-    if rule.kind == "worst_group" or ref is None:
-        return float(m.value[group])
-    if rule.kind == "ratio":
-        return float(m.value[group] / m.value[ref]) if m.value[ref] else math.inf
-    value = float(m.value[group] - m.value[ref])
-    if rule.kind == "shortfall" and m.direction is Direction.HIGHER:
-        return -value
-    return abs(value) if rule.kind == "difference" else value
-
-
-def _decided(
-    rule: Rule, comparison: Comparison, m: Measure, keep: IntArray, z: float, joint: int, within: bool
-) -> tuple[Decided, list[int]]:
-    """What must hold of shrunken sides, (3, …, g) lower, upper and variance, and which groups could do it alone."""
-    limit, upper, p, g = rule.limit, rule.operator in ("<=", "<"), m.value[keep], len(keep)
-    low, high = (side[keep] for side in (m.interval if rule.kind == "spread" else m.limits)(z))
-    down, up = p - low, high - p
-    if rule.kind == "spread":
-
-        def spread_decided(shrink: FloatArray) -> BoolArray:
-            if within:
-                half = np.maximum(down * shrink[0], up * shrink[1]).max(-1)
-                return np.asarray(p.std() + half / np.sqrt(g) <= limit)
-            every = np.broadcast_to(p, shrink[2].shape)
-            return spread_exceeds(every, m.variance[keep] * shrink[2], limit, comparison.confidence, joint)
-
-        return spread_decided, [int(np.maximum(down, up).argmax())]
-    if rule.kind == "worst_group":
-
-        def worst_decided(shrink: FloatArray) -> BoolArray:
-            rising = upper == within  # the side that must come inside, or the one that must leave
-            end = (p + up * shrink[1] if rising else p - down * shrink[0])[..., 0]
-            return np.asarray((end <= limit) if rising else (end >= limit))
-
-        return worst_decided, []
-    if rule.kind == "gap":
-        i, j = _pairs(p, down, up)
-        a, b = (up, down) if within else (down, up)
-        sign = 1.0 if within else -1.0
-        reach = p[i] - p[j] + sign * np.hypot(a[i], b[j])
-        k = int(reach.argmax())
-
-        def gap_decided(shrink: FloatArray) -> BoolArray:
-            first, second = (shrink[1], shrink[0]) if within else (shrink[0], shrink[1])
-            ends = p[i] - p[j] + sign * np.hypot((a * first)[..., i], (b * second)[..., j])
-            return np.asarray((ends <= limit).all(-1) if within else (ends > limit).any(-1))
-
-        return gap_decided, [int(i[k]), int(j[k])]
-
-    def pair_decided(shrink: FloatArray) -> BoolArray:
-        lower, higher = np.moveaxis(p - down * shrink[0], -1, 0), np.moveaxis(p + up * shrink[1], -1, 0)
-        values = np.broadcast_to(p.reshape(-1, *[1] * (lower.ndim - 1)), lower.shape)
-        compare = intervals.ratio if rule.kind == "ratio" else intervals.difference
-        under, over = compare(values, lambda _z: (lower, higher), 0.0, 0, 1)
-        if rule.kind == "difference":
-            inner, outer = np.maximum(under, -over), np.maximum(over, -under)
-            return np.asarray(outer <= limit if within else inner > limit)
-        if rule.kind == "shortfall" and m.direction is Direction.HIGHER:
-            under, over = -over, -under
-        if upper:
-            return np.asarray(over <= limit if within else under > limit)
-        return np.asarray(under >= limit if within else over < limit)
-
-    return pair_decided, [0, 1]
-
-
-def _pairs(p: FloatArray, down: FloatArray, up: FloatArray) -> tuple[IntArray, IntArray]:
-    """Indices of the pairs that can make a gap: all of few groups, of many those of the foremost."""
-    if len(p) <= 16:
-        i, j = np.nonzero(~np.eye(len(p), dtype=np.bool_))
-        return i, j
-    keys = [(s * p + t * w) for s, w in ((1, up), (-1, down), (1, -down), (-1, -up)) for t in (0.0, 0.7, 1.0)]
-    high = np.unique(np.concatenate([np.argsort(-k)[:4] for k in (*keys[:3], *keys[6:9])]))
-    low = np.unique(np.concatenate([np.argsort(-k)[:4] for k in (*keys[3:6], *keys[9:])]))
-    i, j = (axis.ravel() for axis in np.meshgrid(high, low, indexing="ij"))
-    return i[i != j], j[i != j]
 
 
 def _words(found: Needed, unit: str, groups: Sequence[Group]) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from fairaudit.errors import UsageError
+from fairaudit.metrics.deciding import AVERAGED
 from fairaudit.metrics.disparity import ALSO_LISTED, NAMED, Comparison, Contrast, named_key
 from fairaudit.metrics.indices import INDICES, Draws, classes_ruled, index_contrasts, index_key
 from fairaudit.metrics.inequality import ENTROPIES
@@ -58,6 +59,8 @@ class Number:
         said: what is to be said of it whatever the verdict.
         samples: the measures it is made of.
         joint: how many statements its inner limit holds for.
+        asked: what is asked of the samples, where it is not the rule itself.
+        unknown: why it is not known how many more images would decide it, where there are no samples.
     """
 
     key: str
@@ -70,6 +73,8 @@ class Number:
     said: str | None = None
     samples: tuple[Sample, ...] = ()
     joint: int = 1
+    asked: Rule | None = None
+    unknown: str | None = None
 
 
 def numbers_of(rule: Rule, grouping: Grouping, levels: int = 1) -> list[Number]:
@@ -130,7 +135,8 @@ def _index_contrasts(rule: Rule, key: str, grouping: Grouping, of: int | None, f
         return index_contrasts(rule.metric, grouping.table, of, grouping.comparison, grouping.draws, family)
 
     plain = find(1)
-    wide = find(max(1, families * sum(c.estimate.reason is None for c in plain)))
+    family = max(1, families * sum(c.estimate.reason is None for c in plain))
+    wide = find(family)
     numbers = []
     for z, s in zip(plain, wide, strict=True):
         e, f = z.estimate, s.estimate
@@ -139,7 +145,8 @@ def _index_contrasts(rule: Rule, key: str, grouping: Grouping, of: int | None, f
             low, high = max(0.0, f.ci_low, -f.ci_high), max(e.ci_high, -e.ci_low)
         if e.reason is not None:
             value, low, high = e.value, e.ci_low, e.ci_high
-        numbers.append(Number(key, z.group, value, low, high, e.support, e.reason))
+        number = Number(key, z.group, value, low, high, e.support, e.reason)
+        numbers.append(_sampled(number, rule, grouping, of, family))
     return numbers
 
 
@@ -160,7 +167,31 @@ def _index_over_groups(rule: Rule, key: str, grouping: Grouping, of: int | None,
     sure = e if families == 1 else estimate(comparison.confidence ** (1 / families))
     low, high = (sure.ci_low, e.ci_high) if rule.operator in ("<=", "<") else (e.ci_low, sure.ci_high)
     said = e.reason if math.isinf(e.value) else None
-    return [Number(key, None, e.value, low, high, e.support, said=said), *left_out]
+    number = Number(key, None, e.value, low, high, e.support, said=said)
+    return [_sampled(number, rule, grouping, of, families), *left_out]
+
+
+def _sampled(number: Number, rule: Rule, grouping: Grouping, of: int | None, joint: int) -> Number:
+    """With the measures that an index is made of, where it is known how its limits move with more images."""
+    table, c = (grouping.table, of) if of is None else grouping.table.seen_from(of)
+    rates, usable = INDICES[rule.metric].rates, grouping.comparison.usable
+    if rule.metric in ENTROPIES:
+        return replace(number, unknown="its limits are drawn, not computed")
+    if rule.metric == "differential_fairness":  # ε is at most x where no chance is less than e^−x times another
+        every = [_sample(table, Metric(rates[0], i)) for i in range(len(table.classes))]
+        called = tuple(s for s in every if s.measure.value[usable(s.measure)].max(initial=0.0) > 0)
+        asked = replace(
+            rule, kind="min_max_ratio", operator=">=" if "=" in rule.operator else ">", limit=math.exp(-rule.limit)
+        )
+        return replace(number, samples=called, joint=joint * len(every), asked=asked)
+    samples = tuple(_sample(table, Metric(rate, c)) for rate in rates)
+    if rule.metric not in AVERAGED:
+        return replace(number, samples=samples, joint=joint * len(rates), asked=replace(rule, kind="min_max_ratio"))
+    first, second = (s.measure for s in samples)
+    if number.group is None and (usable(first) != usable(second)).any():
+        return replace(number, unknown="not the same groups have enough positives as have enough negatives")
+    together = joint if rule.metric == "average_odds_difference" else 2 * joint
+    return replace(number, samples=(Sample(first, table.n, "images", exact=True, second=second),), joint=together)
 
 
 def _left_out(key: str, grouping: Grouping, measures: Sequence[Measure]) -> list[Number]:
@@ -187,8 +218,6 @@ def _over_groups(rule: Rule, key: str, grouping: Grouping, samples: tuple[Sample
     if math.isnan(e.value):
         return [unjudged(key, None, e.reason or "undefined"), *left_out]
     joint = families * len(samples)
-    if rule.kind in ALSO_LISTED:  # how many images would decide them is not worked out
-        samples = ()
     return [Number(key, None, e.value, e.ci_low, e.ci_high, e.support, samples=samples, joint=joint), *left_out]
 
 

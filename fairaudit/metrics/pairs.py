@@ -59,3 +59,17 @@ def front(a: FloatArray, b: FloatArray) -> IntArray:
     leads = np.ones(len(order), dtype=np.bool_)
     leads[1:] = ordered[1:] > np.maximum.accumulate(ordered)[:-1]
     return np.asarray(order[leads])
+
+
+def exceeding(values: FloatArray, least: FloatArray) -> tuple[IntArray, IntArray]:
+    """Indices i and j of all pairs in which j's value lies below i's least one.
+
+    Args:
+        values: (g,) numbers.
+        least: (g,) not above them.
+    """
+    order = np.argsort(values, kind="stable")
+    below = np.searchsorted(values[order], least)
+    first = np.cumsum(below) - below
+    i = np.repeat(np.arange(len(values)), below)
+    return i, order[np.arange(len(i)) - np.repeat(first, below)]

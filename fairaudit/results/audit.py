@@ -36,7 +36,7 @@ EXIT_CODES: Mapping[Verdict, int] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Estimate:
     """A number, how far it can be trusted, and why it is missing if it is.
 
@@ -73,7 +73,7 @@ class GroupResult:
     shrunk: Mapping[str, float] | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Disparity:
     """One contrast between groups.
 

@@ -90,6 +90,84 @@ def test_so_many_more_decide_it_and_fewer_do_not(text: str, slack: float) -> Non
     assert np.mean(errors) <= 0.1
 
 
+def _grown(said: str, counts: FloatArray, share: float) -> FloatArray:
+    """A table in which every group that a sentence names has grown by a share of what the sentence asks for."""
+    sizes = {"images": counts.sum((1, 2)), "positives": counts[:, 1].sum(1), "negatives": counts[:, 0].sum(1)}
+    factor = np.ones(len(counts))
+    for part in said.split("; and "):
+        more = re.search(r"about ([\d,]+) more (\w+) of (\w)(?: |$)", part)
+        each = re.search(r"about ([\d,]+) (\w+) in each of (?:(\w) and (\w)|\d+ groups) \(", part)
+        assert more or each, said
+        unit, number = ((more or each)[2], float((more or each)[1].replace(",", "")))  # type: ignore[index]
+        size = sizes[unit]
+        if more:
+            named, target = [more[3]], number + size
+        else:
+            assert each is not None
+            named, target = (
+                ([each[3], each[4]] if each[3] else list("ABCDEFGHIJ"[: len(counts)])),
+                np.full(len(size), number),
+            )
+        chosen = np.isin(list("ABCDEFGHIJ"[: len(counts)]), named)
+        factor = np.where(chosen, np.maximum(factor, 1 + share * np.maximum(target / size - 1, 0.0)), factor)
+    return counts * factor[:, None, None]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "accuracy min_max_ratio by race >= 0.93",
+        "accuracy min_max_ratio by race >= 0.85",
+        "accuracy pairwise_mean by race <= 0.09",
+        "accuracy pairwise_mean by race <= 0.03",
+        "demographic_parity_ratio by race >= 0.85",
+        "equalized_odds_ratio by race >= 0.2",
+        "differential_fairness by race <= 0.2",
+        "differential_fairness by race <= 0.1",
+        "average_odds_difference by race <= 0.03",
+        "average_abs_odds_difference by race <= 0.08",
+        "equalized_odds_average_gap by race <= 0.14",
+        "equalized_odds_average_gap by race <= 0.04",
+    ],
+)
+def test_what_is_said_decides_and_less_does_not(text: str) -> None:
+    rule, errors, verdicts = parse_rule(text), [], set()
+    for counts in (2 * table for table in _tables(5, 25)):  # twice, so that nobody is too small to be judged
+        for outcome in judge(rule, _grouping(counts)).outcomes:
+            reason = outcome.reason or ""
+            if outcome.verdict is not Verdict.INCONCLUSIVE or not reason.endswith("if the rates stayed as they are"):
+                assert outcome.verdict is not Verdict.INCONCLUSIVE or reason.endswith((NEARLY, ON_THE_LIMIT)), reason
+                continue
+            said = reason.partition("; support ")[2].partition("; ")[2]
+            if min(int(n.replace(",", "")) for n in re.findall(r"([\d,]+) more", said)) < 30:
+                continue  # a few images are right or wrong as wholes
+
+            def verdict(
+                share: float, counts: FloatArray = counts, said: str = said, group: object = outcome.group
+            ) -> Verdict:
+                now = judge(rule, _grouping(_grown(said, counts, share))).outcomes
+                return next(o.verdict for o in now if o.group == group)
+
+            errors.append(verdict(0.8) is not Verdict.INCONCLUSIVE or verdict(1.2) is Verdict.INCONCLUSIVE)
+            assert verdict(1.5) is not Verdict.INCONCLUSIVE, (said, counts.sum((1, 2)))
+            verdicts.add(verdict(1.5))
+    assert len(errors) >= 3
+    assert np.mean(errors) <= 0.15
+    assert verdicts
+
+
+def test_where_no_figure_is_known_it_says_why() -> None:
+    counts = np.array([[[93.0, 7.0], [10, 90]], [[180, 20], [8, 192]], [[85, 15], [12, 88]]])
+    for name, limit in (("theil_index", 0.06), ("between_group_theil_index", 0.0003)):
+        [outcome] = judge(parse_rule(f"{name} by race <= {limit}"), _grouping(counts)).outcomes
+        assert outcome.verdict is Verdict.INCONCLUSIVE
+        why = "how many more images would decide it is not known: its limits are drawn, not computed"
+        assert (outcome.reason or "").endswith(why)
+    counts[1, 1] = [3, 4]  # too few positives, enough negatives
+    outcomes = judge(parse_rule("equalized_odds_average_gap by race <= 0.1"), _grouping(counts)).outcomes
+    assert (outcomes[0].reason or "").endswith("not the same groups have enough positives as have enough negatives")
+
+
 def test_the_plan_agrees() -> None:
     """At the size where the expected table just passes, about half of all audits pass."""
     counts = np.array([[[93.0, 7.0], [0, 0]], [[2850, 150], [0, 0]]])
