@@ -1,0 +1,169 @@
+"""Canvas: the look that all figures share, and how one becomes SVG, PNG and a part of a page.
+
+Colours are the Okabe–Ito ones, which people with any colour vision tell apart, in an order of growing darkness so that they
+are told apart in grey too; nothing is said by colour alone. Ink, lines and paper have colours of their own that a page
+replaces by its own, so that a figure is light on a light page and dark on a dark one.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from fairaudit.results import Verdict
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+INK, MUTED, RULE, PAPER, SHADE = "#1b1d21", "#5b616b", "#c9ced6", "#ffffff", "#f1f3f6"
+"""Text; secondary text; lines; background; fields that stand out a little from it."""
+
+_ON_PAGE: Mapping[str, str] = {
+    INK: "var(--ink)", MUTED: "var(--muted)", RULE: "var(--rule)", PAPER: "var(--paper)", SHADE: "var(--shade)",
+}  # fmt: skip
+
+PASS, FAIL, OPEN, PLAIN = "#0072b2", "#d55e00", "#8a8f98", "#4a5568"
+"""Of a verdict: held, broken, cannot be decided; and of numbers that nobody ruled on."""
+
+SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b38600", "#3a94c9", "#5b616b")
+"""Of groups and arms, in turn; lines differ by dashes and marks besides."""
+
+DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (5, 1.5, 1, 1.5)), (0, (8, 2)), (0, (3, 1)), (0, (1, 3)))
+MARKS = ("o", "s", "^", "D", "v", "P", "X")
+
+VERDICT_COLOURS: Mapping[Verdict, str] = {
+    Verdict.PASS: PASS, Verdict.FAIL: FAIL, Verdict.INCONCLUSIVE: OPEN, Verdict.NONE: PLAIN,
+}  # fmt: skip
+VERDICT_MARKS: Mapping[Verdict, str] = {
+    Verdict.PASS: "o", Verdict.FAIL: "X", Verdict.INCONCLUSIVE: "D", Verdict.NONE: "o",
+}  # fmt: skip
+"""Shapes that say in grey what the colours say."""
+
+WIDTH = 7.2
+"""Inches that a figure is wide on a page; smaller ones may be narrower."""
+
+_STYLE: Any = {
+    "font.family": ["sans-serif"],
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 9.0,
+    "axes.titlesize": 10.0,
+    "axes.labelsize": 9.0,
+    "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5,
+    "text.color": INK,
+    "text.parse_math": False,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": RULE,
+    "axes.facecolor": PAPER,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.unicode_minus": True,
+    "figure.facecolor": PAPER,
+    "savefig.facecolor": PAPER,
+    "figure.constrained_layout.use": True,
+    "grid.color": RULE,
+    "grid.linewidth": 0.6,
+    "xtick.color": RULE,
+    "ytick.color": RULE,
+    "xtick.labelcolor": MUTED,
+    "ytick.labelcolor": INK,
+    "lines.linewidth": 1.5,
+    "legend.frameon": False,
+    "svg.fonttype": "none",
+    "hatch.linewidth": 0.6,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A finished figure.
+
+    Attributes:
+        name: stem of its files, and unique on a page: lower-case letters, digits and hyphens.
+        title: its heading.
+        alt: what it shows, its finding first, in a sentence or two for those who cannot see it.
+        caption: what a reader needs to read it; empty where the title says all.
+    """
+
+    name: str
+    title: str
+    alt: str
+    caption: str
+    _figure: Figure = field(repr=False)
+
+    def svg(self) -> str:
+        """A file that stands alone; the same figure gives the same text."""
+        import matplotlib as mpl
+
+        stream = io.StringIO()
+        with mpl.rc_context({**_STYLE, "svg.hashsalt": self.name}):
+            self._figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None, "Title": self.title})
+        return stream.getvalue()
+
+    def png(self) -> bytes:
+        """The same at 160 dots per inch."""
+        import matplotlib as mpl
+
+        stream = io.BytesIO()
+        with mpl.rc_context(_STYLE):
+            self._figure.savefig(stream, format="png", dpi=160, metadata={"Software": None})
+        return stream.getvalue()
+
+    def inline(self) -> str:
+        """An ``<svg>`` element for a page: in the page's colours, with the title and the finding for screen readers."""
+        text = self.svg()
+        body = text[text.index(">", text.index("<svg")) + 1 : text.rindex("</svg>")]
+        size = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', text)
+        width, height = (float(size[1]), float(size[2])) if size else (WIDTH * 72, WIDTH * 54)
+        # A style element of one figure would hold for the whole page; fonts are the page's.
+        body = re.sub(r"<(metadata|style)\b.*?</\1>", "", body, flags=re.DOTALL)
+        body = body.replace("font-family: 'DejaVu Sans', sans-serif", "font-family: inherit")
+        body = re.sub(r"^\s*<title>.*?</title>", "", body, count=1, flags=re.DOTALL)
+        body = re.sub(r'\b(id="|xlink:href="#|url\(#)', rf"\g<1>{self.name}-", body)
+        for own, variable in _ON_PAGE.items():
+            body = body.replace(own, variable)
+        return (
+            f'<svg viewBox="0 0 {width:g} {height:g}" width="{width / 0.72:.0f}" xmlns="http://www.w3.org/2000/svg" '
+            f'xmlns:xlink="http://www.w3.org/1999/xlink" role="img" aria-labelledby="{self.name}-t {self.name}-d">'
+            f'<title id="{self.name}-t">{escape(self.title)}</title><desc id="{self.name}-d">{escape(self.alt)}</desc>'
+            f"{body.strip()}</svg>"
+        )
+
+
+@contextmanager
+def canvas(width: float = WIDTH, height: float = 3.0) -> Iterator[Figure]:
+    """An empty figure in the common style; draw on it inside the block, then hand it to ``picture``.
+
+    Args:
+        width: in inches.
+        height: in inches.
+    """
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(width, height))
+        yield figure
+        # Laid out once: a second layout would start from the first and end elsewhere.
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")
+
+
+def picture(figure: Figure, name: str, title: str, alt: str, caption: str = "") -> Picture:
+    """A figure that ``canvas`` has laid out, as a ``Picture``; to be called after its block.
+
+    Args:
+        figure: what was drawn.
+        name: made of any text; what file names and ids do not take is replaced.
+        title: its heading.
+        alt: what it shows.
+        caption: how to read it.
+    """
+    stem = re.sub(r"[^a-z0-9]+", "-", name.casefold()).strip("-") or "figure"
+    return Picture(stem, title, alt, caption, figure)
