@@ -16,21 +16,18 @@ kilobytes can claim gigabytes; so is one so narrow that resizing its shorter sid
 
 from __future__ import annotations
 
-import io
 import math
-import re
 import warnings
-from functools import cache
 
-import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as pil_functional
 from torchvision.transforms.v2 import functional
 
 from fairaudit.config import Preprocess
+from fairaudit.data.opening import opened, reason, rgb, too_large
 from fairaudit.errors import DataError
 
 try:
@@ -38,20 +35,12 @@ try:
 except ImportError:  # announced for a release after torchvision 0.29; Pillow decodes the same pixels, more slowly
     decode_jpeg = None
 
-# Raster formats that Pillow decodes inside this process: its EPS reader starts Ghostscript, which no image may make us do.
-_FORMATS = (
-    *("AVIF", "BMP", "DIB", "GIF", "ICO", "JPEG", "JPEG2000", "MPO"),
-    *("PCX", "PNG", "PPM", "SGI", "TGA", "TIFF", "WEBP"),
-)
 _FILTERS = {
     "nearest": InterpolationMode.NEAREST,
     "bilinear": InterpolationMode.BILINEAR,
     "bicubic": InterpolationMode.BICUBIC,
 }
 
-# Filters rather than catch_warnings, which is not thread-safe: images are decoded in several threads at once.
-warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
-warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 warnings.filterwarnings("ignore", "The image decoding and encoding capabilities of TorchVision", DeprecationWarning)
 
 
@@ -70,19 +59,19 @@ def decode(data: bytes, preprocess: Preprocess, exact: bool = False) -> Tensor:
         DataError: the image cannot be decoded; the message is the reason, in words that do not name the file.
     """
     try:
-        image = _opened(data)
+        image = opened(data)
         height, width = resized_size(image.height, image.width, preprocess)
-        if _too_large(height, width):
+        if too_large(height, width):
             raise ValueError(
                 f"{image.width} × {image.height} pixels are too narrow to resize the shorter side to {min(height, width)}"
             )
         filter_ = _FILTERS[preprocess.interpolation]
         if exact or preprocess.interpolation == "nearest":  # whose rule for ties is another on tensors
-            pixels = pil_functional.pil_to_tensor(pil_functional.resize(_rgb(image), [height, width], filter_))
+            pixels = pil_functional.pil_to_tensor(pil_functional.resize(rgb(image), [height, width], filter_))
         else:
             pixels = functional.resize(_pixels(image, data), [height, width], filter_, antialias=True)
     except Exception as error:  # a codec may raise anything on a broken file; nothing is lost, the reason is reported
-        raise DataError(_reason(error, data)) from error
+        raise DataError(reason(error, data)) from error
     return _centre(pixels, preprocess.size)
 
 
@@ -96,9 +85,9 @@ def check(data: bytes) -> None:
         DataError: as ``decode``.
     """
     try:
-        _pixels(_opened(data), data)
+        _pixels(opened(data), data)
     except Exception as error:  # as in decode
-        raise DataError(_reason(error, data)) from error
+        raise DataError(reason(error, data)) from error
 
 
 def resized_size(height: int, width: int, preprocess: Preprocess) -> tuple[int, int]:
@@ -133,18 +122,6 @@ def _centre(pixels: Tensor, size: tuple[int, int]) -> Tensor:
     return pixels[:, top : top + size[0], left : left + size[1]]
 
 
-def _opened(data: bytes) -> Image.Image:
-    """The image with its header read and its size checked, not yet decoded."""
-    image = Image.open(io.BytesIO(data), formats=_formats())
-    if _too_large(image.width, image.height):  # where Pillow's warning was not made an error
-        raise Image.DecompressionBombError
-    return image
-
-
-def _too_large(width: int, height: int) -> bool:
-    return Image.MAX_IMAGE_PIXELS is not None and width * height > Image.MAX_IMAGE_PIXELS
-
-
 def _pixels(image: Image.Image, data: bytes) -> Tensor:
     """(3, h, w) uint8 RGB by the fastest decoder that agrees with Pillow; the strides may be channels-last."""
     if decode_jpeg is not None and image.format in ("JPEG", "MPO") and image.mode in ("RGB", "L"):
@@ -153,36 +130,5 @@ def _pixels(image: Image.Image, data: bytes) -> Tensor:
             return decoded
         except (RuntimeError, Warning):  # stricter than Pillow about damaged files: Pillow has the last word
             pass
-    converted: Tensor = pil_functional.pil_to_tensor(_rgb(image))
+    converted: Tensor = pil_functional.pil_to_tensor(rgb(image))
     return converted
-
-
-def _rgb(image: Image.Image) -> Image.Image:
-    """Three eight-bit channels, as the module's docstring says."""
-    if image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM")):
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
-    if image.mode in ("I", "F"):
-        raise ValueError("32 bits per channel have no fixed range from black to white; save it with 8 or 16 bits")
-    image.load()
-    image.info.pop("transparency", None)  # dropped by the conversion anyway, which warns about it
-    return image.convert("RGB")
-
-
-@cache
-def _formats() -> tuple[str, ...]:
-    Image.init()
-    return tuple(name for name in _FORMATS if name in Image.OPEN)
-
-
-def _reason(error: Exception, data: bytes) -> str:
-    """Why an image cannot be decoded: one clause that is the same on every run."""
-    if not data:
-        return "the file is empty"
-    if isinstance(error, UnidentifiedImageError):
-        return f"not an image in a format that is read ({', '.join(_formats())})"
-    if isinstance(error, MemoryError):
-        return "not enough memory to decode it"
-    if isinstance(error, Image.DecompressionBombWarning | Image.DecompressionBombError):
-        return f"it claims more than {Image.MAX_IMAGE_PIXELS:,} pixels, the most that are decoded (a decompression bomb?)"
-    text = re.sub(r"\s+", " ", str(error)).strip().rstrip(".")
-    return text or type(error).__name__

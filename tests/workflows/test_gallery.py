@@ -1,0 +1,93 @@
+"""The gallery of a stored run: which rows it shows, what they look like, and what it refuses."""
+
+import base64
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fairaudit.artifacts.tables import write_predictions
+from fairaudit.config import AuditSettings
+from fairaudit.data.manifest import FolderStore
+from fairaudit.errors import DataError, UsageError
+from fairaudit.predictions import Column, Predictions, Task
+from fairaudit.results.gallery import CLOSE, MISTAKE
+from fairaudit.workflows.gallery import MOST, SIDE, gallery_of, stored_gallery
+
+
+def _predictions(extra: str = "d.png") -> Predictions:
+    score = np.array([[0.1, 0.9], [0.8, 0.2], [0.4, 0.6], [0.45, 0.55]])
+    task = Task(("no", "yes"), np.array([0, 0, 0, 1]), score.argmax(1), score)
+    race = Column(np.array([0, 0, 1, 1]), ("Black", "White"))
+    return Predictions(np.array(["a.png", "b.png", "c.png", extra], dtype=object), {"smile": task}, {"race": race})
+
+
+def _images(folder: Path) -> Path:
+    for i, name in enumerate(("a.png", "b.png", "c.png", "d.png")):
+        Image.new("RGB", (300, 200), (60 * i, 10, 10)).save(folder / name)
+    return folder
+
+
+SETTINGS = AuditSettings.model_validate({"by": [["race"]], "target": "smile"})
+
+
+def test_every_face_names_its_row_and_shows_its_picture(tmp_path: Path) -> None:
+    found = gallery_of(_predictions(), SETTINGS, ("race",), FolderStore(_images(tmp_path)), 1)
+    shown = [(face.row, face.group["race"], face.kind, face.true, face.predicted, face.score) for face in found.faces]
+    assert shown == [
+        ("a.png", "Black", MISTAKE, "no", "yes", 0.9),
+        ("b.png", "Black", CLOSE, "no", "no", 0.8),
+        ("c.png", "White", MISTAKE, "no", "yes", 0.6),
+        ("d.png", "White", CLOSE, "yes", "yes", 0.55),
+    ]
+    for i, face in enumerate(found.faces):
+        head, _, data = face.image.partition(",")
+        assert head == "data:image/jpeg;base64"
+        picture = Image.open(io.BytesIO(base64.b64decode(data)))
+        assert picture.size == (SIDE, SIDE * 2 // 3)
+        pixel = picture.getpixel((40, 30))
+        assert isinstance(pixel, tuple)
+        assert abs(pixel[0] - 60 * i) < 12
+
+
+def test_what_cannot_be_read_has_no_picture_and_paths_stay_below_the_root(tmp_path: Path) -> None:
+    inside = tmp_path / "faces"
+    inside.mkdir()
+    _images(inside)
+    (inside / "b.png").write_bytes(b"not an image")
+    Image.new("RGB", (9, 9)).save(tmp_path / "d.png")
+    found = gallery_of(_predictions("../d.png"), SETTINGS, ("race",), FolderStore(inside), 2)
+    assert {face.row: bool(face.image) for face in found.faces} == {"a.png": True, "b.png": False, "c.png": True,
+                                                                     "../d.png": False}  # fmt: skip
+
+
+def test_a_threshold_moves_the_mistakes(tmp_path: Path) -> None:
+    settings = SETTINGS.model_copy(update={"threshold": 0.57, "positive": "yes"})
+    found = gallery_of(_predictions(), settings, ("race",), FolderStore(_images(tmp_path)), 4)
+    assert [face.row for face in found.faces if face.kind == MISTAKE] == ["a.png", "c.png", "d.png"]
+
+
+def test_a_stored_audit_needs_the_images_named(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    write_predictions(_predictions(), run / "predictions.parquet")
+    (run / "run.json").write_text(json.dumps({"settings": SETTINGS.model_dump(mode="json")}))
+    with pytest.raises(UsageError, match=r"does not say where its images are; name the folder .* with --images"):
+        stored_gallery(run, ("race",), 2)
+    assert len(stored_gallery(run, ("race",), 2, _images(tmp_path)).faces) == 4
+    with pytest.raises(DataError, match=r"none of 4 images can be read, the first is a\.png"):
+        stored_gallery(run, ("race",), 2, run)
+
+
+def test_refusals(tmp_path: Path) -> None:
+    store = FolderStore(_images(tmp_path))
+    for each in (0, MOST + 1):
+        with pytest.raises(UsageError, match=f"--gallery {each}: choose 1 to {MOST}"):
+            gallery_of(_predictions(), SETTINGS, ("race",), store, each)
+    tasks = dict(_predictions().tasks) | {"hat": next(iter(_predictions().tasks.values()))}
+    several = Predictions(_predictions().rows, tasks, _predictions().attributes)
+    with pytest.raises(UsageError, match="several labels were audited"):
+        gallery_of(several, SETTINGS.model_copy(update={"target": "smile+hat"}), ("race",), store, 2)
