@@ -1,4 +1,4 @@
-"""Build a network by name: ``timm/NAME``, ``torchvision/NAME`` or a bare name that is looked up in both."""
+"""Build a network by name: ``timm/NAME``, ``torchvision/NAME``, ``fairaudit/NAME``, or a bare name looked up in all."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ import torchvision.models
 from torch import nn
 
 from fairaudit.errors import ArchitectureError, suggest
+from fairaudit.models.own import OWN
 from fairaudit.models.survey import construct, every_name, outline
 
 _LIBRARIES = ("timm", "torchvision")
+_ALL = (*_LIBRARIES, "fairaudit")
 
 
 def full_names(architecture: str) -> list[str]:
@@ -25,14 +27,16 @@ def full_names(architecture: str) -> list[str]:
         architecture: ``timm/NAME``, ``torchvision/NAME`` or ``NAME``; timm's may end in a pretrained tag.
 
     Raises:
-        ArchitectureError: neither library knows it.
+        ArchitectureError: nobody knows it.
     """
     library, slash, bare = architecture.strip().partition("/")
     if not slash:
         library, bare = "", architecture.strip()
-    found = [f"{name}/{bare}" for name in _LIBRARIES if library in ("", name) and _known(name, bare)]
+    found = [f"{name}/{bare}" for name in _ALL if library in ("", name) and _known(name, bare)]
     if found:
         return found
+    if library == "fairaudit":
+        raise ArchitectureError(f"unknown architecture {architecture!r}{suggest(bare, OWN)}")
     if library and library not in _LIBRARIES:
         raise ArchitectureError(f"unknown architecture {architecture!r}: write timm/NAME, torchvision/NAME or NAME")
     choices = [
@@ -45,7 +49,7 @@ def full_names(architecture: str) -> list[str]:
 def _known(library: str, bare: str) -> bool:
     if library == "timm":
         return bool(re.fullmatch(r"\w+(\.\w+)?", bare)) and bool(timm.is_model(bare.partition(".")[0]))
-    return bare in torchvision.models.list_models(module=torchvision.models)
+    return bare in (OWN if library == "fairaudit" else torchvision.models.list_models(module=torchvision.models))
 
 
 def build_network(architecture: str, num_classes: int, arch_kwargs: Mapping[str, Any] | None = None) -> nn.Module:

@@ -95,7 +95,17 @@ def load_index(path: Path = INDEX) -> Index:
         path: the shipped file, unless a test brings another.
     """
     raw = json.loads(gzip.decompress(path.read_bytes()))
-    return Index(raw["versions"], tuple(_entry(*row) for row in raw["networks"]))
+    shipped = tuple(_entry(*row) for row in raw["networks"])
+    return Index(raw["versions"], (*shipped, *_own_entries()) if path == INDEX else shipped)
+
+
+def _own_entries() -> list[Entry]:
+    """Of fairaudit's own networks: few and small, so they are described when they are needed."""
+    from fairaudit.models.own import RECOGNISED
+    from fairaudit.models.survey import survey
+
+    found = [survey(f"fairaudit/{name}", {}) for name in RECOGNISED]
+    return [_described(item, fingerprint(tensor_hashes(item.shapes), item.head), 0) for item in found]
 
 
 def _entry(
@@ -141,24 +151,23 @@ def build_index(work: Path, say: Callable[[str], None]) -> Index:
     for item, mark in zip(usable, prints, strict=True):
         alike.setdefault(mark, []).append(item)
     numbers = _functions([group for group in alike.values() if len(group) > 1], work / "functions.jsonl", say)
-    entries = []
-    for item, mark in zip(usable, prints, strict=True):
-        hashes = tensor_hashes(item.shapes)
-        outer = outer_of(item.head)
-        trunk = {key: shape for key, shape in item.shapes.items() if not is_below(key, item.head)}
-        entries.append(
-            Entry(
-                item.name,
-                item.kwargs,
-                item.head,
-                mark,
-                fingerprint(hashes, outer) if outer else "",
-                numbers.get(_label(item), 0),
-                sketch(tensor_hashes(trunk).values()),
-                sketch(name_hashes(trunk)),
-            )
-        )
+    entries = [_described(item, mark, numbers.get(_label(item), 0)) for item, mark in zip(usable, prints, strict=True)]
     return Index({library: version(library) for library in _LIBRARIES}, tuple(entries))
+
+
+def _described(item: Surveyed, mark: str, function: int) -> Entry:
+    outer = outer_of(item.head)
+    trunk = {key: shape for key, shape in item.shapes.items() if not is_below(key, item.head)}
+    return Entry(
+        item.name,
+        item.kwargs,
+        item.head,
+        mark,
+        fingerprint(tensor_hashes(item.shapes), outer) if outer else "",
+        function,
+        sketch(tensor_hashes(trunk).values()),
+        sketch(name_hashes(trunk)),
+    )
 
 
 def _label(item: Surveyed) -> str:

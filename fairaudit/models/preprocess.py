@@ -16,6 +16,7 @@ from timm.data import resolve_data_config
 from fairaudit.config import Preprocess, PreprocessOverrides
 from fairaudit.errors import CheckpointError
 from fairaudit.models.metadata import SelfDescription
+from fairaudit.models.own import SIZES
 
 
 def choose_preprocess(
@@ -62,7 +63,8 @@ def _overridden(base: Preprocess, overrides: PreprocessOverrides, origin: str) -
 
 def _of_library(architecture: str, arch_kwargs: Mapping[str, Any]) -> Preprocess:
     library, _, bare = architecture.partition("/")
-    found = {"timm": _of_timm, "torchvision": _of_torchvision}.get(library, lambda _: None)(bare)
+    known = {"timm": _of_timm, "torchvision": _of_torchvision, "fairaudit": _of_fairaudit}
+    found = known.get(library, lambda _: None)(bare)
     chosen = found or Preprocess()
     size = arch_kwargs.get("img_size")
     if isinstance(size, int):
@@ -103,6 +105,12 @@ def _of_torchvision(bare: str) -> Preprocess | None:
         std=_rgb(preset.std),
         source=f"torchvision's transforms of {weights}",
     )
+
+
+def _of_fairaudit(bare: str) -> Preprocess | None:
+    if bare not in SIZES:
+        return None
+    return Preprocess(size=SIZES[bare], resize="squash", source=f"what fairaudit/{bare} was made for")
 
 
 def _side(size: Any) -> int:

@@ -178,7 +178,7 @@ def start_from_model(path: Path, settings: ModelSettings, target: str, levels: M
     part = parts[0]
     if part.activation != "softmax" or part.merged is not None or len(part.columns) != found.head.outputs:
         raise CheckpointError(f"{path.name} has a head that cannot be trained on as it is ({part.description}){again}")
-    if found.architecture.partition("/")[0] not in ("timm", "torchvision"):
+    if found.architecture.partition("/")[0] not in ("timm", "torchvision", "fairaudit"):
         raise CheckpointError(f"{path.name} carries its own network, which cannot be saved again; give a state dict")
     return Start(
         found.architecture, found.arch_kwargs, found.preprocess, path.name,

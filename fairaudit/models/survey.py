@@ -21,6 +21,7 @@ from accelerate import init_empty_weights
 from torch import Tensor, nn
 
 from fairaudit.models.fingerprint import Shapes
+from fairaudit.models.own import build_own
 
 PROBE_CLASSES = 1237
 """A prime that is no layer's width in either library: a shape that holds it belongs to the classifier head."""
@@ -66,11 +67,13 @@ def construct(name: str, num_classes: int, kwargs: Mapping[str, Any]) -> nn.Modu
     """Build one network with random weights on the current default device.
 
     Args:
-        name: ``timm/NAME`` or ``torchvision/NAME``.
+        name: ``timm/NAME``, ``torchvision/NAME`` or ``fairaudit/NAME``.
         num_classes: outputs of its classifier head.
         kwargs: passed on to the library's constructor.
     """
     library, _, bare = name.partition("/")
+    if library == "fairaudit":
+        return build_own(bare, num_classes, kwargs, construct)
     arguments = {**_QUIET.get(name, {}), **kwargs}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecation notes of the libraries' own code
