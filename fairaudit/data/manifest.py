@@ -6,6 +6,7 @@ that files in a folder, images inside a Parquet export and rendered faces all lo
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -83,7 +84,8 @@ class FolderStore:
 
     def missing(self, rows: Sequence[str]) -> list[str]:
         """Rows whose file does not exist."""
-        return [row for row in rows if not (self.root / row).is_file()]
+        # os.path has no error for a name that the file system does not take, as a label table may hold
+        return [row for row in rows if not os.path.isfile(self.root / row)]  # noqa: PTH113
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,12 +99,14 @@ class Manifest:
         store: where the pixels are.
         card: the dataset's card.
         notes: sentences about rows that were skipped or mended, to be shown as warnings.
+        skipped: files below the root that the source passed over because their names say nothing it understands.
     """
 
     frame: pd.DataFrame
     store: ImageStore
     card: Card
     notes: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         frame = self.frame

@@ -7,15 +7,15 @@ official splits they can be kept; what it lacks is cut from its training images.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fairaudit.data.manifest import ImageStore, Manifest
+from fairaudit.data.content import content_codes, digests
+from fairaudit.data.manifest import Manifest
+from fairaudit.data.ties import tied
 from fairaudit.errors import DataError, UsageError
 
 OFFICIAL_VALIDATION = 0.125
@@ -200,52 +200,19 @@ def divide(
     return [manifest.take(part_of == part) for part in range(len(wanted))]
 
 
-def digests(manifest: Manifest) -> list[str]:
-    """A digest of each image's encoded bytes, in row order; an unreadable image has one of its own.
-
-    Args:
-        manifest: the images.
-    """
-    rows = [str(row) for row in manifest.frame["row"]]
-    with ThreadPoolExecutor(4) as pool:
-        return list(pool.map(lambda row: _digest(manifest.store, row), rows, chunksize=64))
-
-
-def content_codes(manifest: Manifest) -> Codes:
-    """(n,) code of each image's content: byte-identical images share one."""
-    _, codes = np.unique(np.array(digests(manifest), dtype=object).astype(str), return_inverse=True)
-    return codes.astype(np.int64)
-
-
-def _digest(store: ImageStore, row: str) -> str:
-    try:
-        return hashlib.blake2b(store.read(row), digest_size=16).hexdigest()
-    except OSError:
-        return f"unreadable {row}"
-
-
 def _units(manifest: Manifest, copies: Codes | None) -> Codes:
     """(n,) which rows stay together: those of one person or with one content, and whoever they are tied to."""
-    n = len(manifest)
-    parent = np.arange(n)
-
-    def root(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = parent[parent[i]]
-            i = int(parent[i])
-        return i
-
     ties = [] if copies is None else [copies]
     if _has_people(manifest):
         people = manifest.frame["identity"].astype("category").cat.codes.to_numpy().astype(np.int64)
         ties.append(people)  # −1 is nobody known
+    pairs: list[tuple[int, int]] = []
     for codes in ties:
         seen: dict[int, int] = {}
         for row, code in enumerate(codes.tolist()):
             if code >= 0 and seen.setdefault(code, row) != row:
-                parent[root(row)] = root(seen[code])
-    _, units = np.unique([root(i) for i in range(n)], return_inverse=True)
-    return units.astype(np.int64)
+                pairs.append((seen[code], row))
+    return tied(len(manifest), pairs)
 
 
 def _strata(manifest: Manifest, by: Sequence[str]) -> Codes:

@@ -110,4 +110,4 @@ def _from_names(root: Path) -> Manifest:
     notes = [f"{len(other)} images are not named like MR2af01.png and are left out: {listed(other)}"] if other else []
     columns = {c: encode(parsed.loc[fits, c], CARD.levels[c], CARD.aliases[c], c, root) for c in ("gender", "race")}
     frame = pd.DataFrame({"row": files[fits].to_numpy(), "split": "all", **columns})
-    return Manifest(frame, FolderStore(root), CARD, tuple(notes))
+    return Manifest(frame, FolderStore(root), CARD, tuple(notes), tuple(other))

@@ -106,4 +106,5 @@ def load(root: Path | None, split: str, *, strict: bool = False) -> Manifest:
             f"{len(malformed)} file{' is' if one else 's are'} skipped because the name is not "
             f"[age]_[gender]_[race]_[stamp].jpg: {listed(malformed)}"
         )
-    return Manifest(frame, FolderStore(root), CARD, tuple(notes)).of_split(split)
+    skipped = tuple(prefix + name for name in malformed)
+    return Manifest(frame, FolderStore(root), CARD, tuple(notes), skipped).of_split(split)
