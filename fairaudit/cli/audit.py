@@ -45,6 +45,7 @@ def audit(
     format_: o.Format = "terminal",
     sweep: Sweep = None,
     out: o.Out = None,
+    no_report: o.NoReport = False,
     quiet: o.Quiet = False,
 ) -> int:
     """Audit a table of predictions that any model made: no model, no images, no GPU.
@@ -59,7 +60,9 @@ def audit(
     format_ = check_format(format_)
     gate = gated.read()
     settings = p.checked({**p.given(target=table.target), **asked.settings(gate)}, AuditSettings)
-    result, written = audit_table(predictions, settings, **table.columns(), out=out, stream=stream, sweep=sweep)
+    result, written = audit_table(
+        predictions, settings, **table.columns(), out=out, stream=stream, sweep=sweep, report=not no_report
+    )
     show(result, format_, gate.on_inconclusive)
     if written is not None and not quiet:
         say(f"written: {written}")

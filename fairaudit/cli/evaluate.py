@@ -69,6 +69,7 @@ def evaluate(
     gated: GateFlags,
     format_: o.Format = "terminal",
     out: o.Out = None,
+    no_report: o.NoReport = False,
     quiet: o.Quiet = False,
 ) -> int:
     """Run a checkpoint over a labelled face dataset and audit what it predicts.
@@ -132,7 +133,14 @@ def evaluate(
             say(*lines)
 
     with image_progress(show=not quiet) as progress:
-        found = run(settings, out=out, command=["fairaudit", *sys.argv[1:]], announce=announce, progress=progress)
+        found = run(
+            settings,
+            out=out,
+            command=["fairaudit", *sys.argv[1:]],
+            announce=announce,
+            progress=progress,
+            report=not no_report,
+        )
     if found is None:  # one of several processes, and not the one that speaks
         return 0
     if not quiet:

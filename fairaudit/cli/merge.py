@@ -21,6 +21,7 @@ def merge(
     exit_zero: o.ExitZero = False,
     format_: o.Format = "terminal",
     out: o.Out = None,
+    no_report: o.NoReport = False,
     quiet: o.Quiet = False,
 ) -> int:
     """Merge audits of different images into the audit of all of them, exactly, through their counts.
@@ -33,7 +34,7 @@ def merge(
 
     format_ = check_format(format_)
     gate = read_gate(None, None, on_inconclusive, exit_zero)
-    result, written = merge_files(audits, out)
+    result, written = merge_files(audits, out, not no_report)
     show(result, format_)
     if written is not None and not quiet:
         say(f"written: {written}")

@@ -87,10 +87,12 @@ class Column:
     Attributes:
         name: its heading.
         number: whether it is of numbers, which stand at the right in figures of one width.
+        wide: whether it is of sentences, which a narrow screen must not press into a word a line.
     """
 
     name: str
     number: bool = False
+    wide: bool = False
 
 
 @dataclass(frozen=True)

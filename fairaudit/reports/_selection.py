@@ -6,6 +6,7 @@ import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from fairaudit.errors import UnknownNameError
+from fairaudit.reports._rules import ruled_metrics
 from fairaudit.results import AuditResult, Disparity, GroupingResult, GroupResult
 
 COLUMNS = 4
@@ -55,7 +56,7 @@ def worst_first(grouping: GroupingResult, metric: str, floor: int) -> list[Group
     Which end is worst is read off the record: the worst group that it names lies there.
     """
     values = {i: _value(group, metric) for i, group in enumerate(grouping.groups)}
-    sign = -1.0 if _high_is_worse(grouping, metric) else 1.0
+    sign = -1.0 if high_is_worse(grouping, metric) else 1.0
 
     def place(i: int) -> tuple[bool, bool, bool, float, int]:
         group, undefined = grouping.groups[i], math.isnan(values[i])
@@ -113,6 +114,25 @@ def often_defined(grouping: GroupingResult, metric: str) -> bool:
     return 2 * sum(not math.isnan(_value(group, metric)) for group in present) > len(present)
 
 
+def shown_metrics(
+    result: AuditResult, grouping: GroupingResult, chosen: Sequence[str], asked: Sequence[str] = ()
+) -> list[str]:
+    """The chosen metrics that a grouping can show: those asked for, ruled on, or often defined; all of them if none is."""
+    kept = {*chosen} if asked else ruled_metrics(result, grouping.by)
+    return [m for m in chosen if m in kept or often_defined(grouping, m)] or list(chosen)
+
+
+def high_is_worse(grouping: GroupingResult, metric: str) -> bool:
+    """Whether the worst group is that with the largest value: read off the record, whose worst group lies there."""
+    worst = over_groups(grouping, metric).get("worst_group")
+    if worst is None or worst.group is None:
+        return False
+    others = [_value(group, metric) for group in grouping.groups]
+    defined = [value for value in others if not math.isnan(value)]
+    middle = (min(defined) + max(defined)) / 2 if defined else math.nan
+    return worst.estimate.value > middle
+
+
 def _base(metric: str) -> str:
     return metric.partition("[")[0].casefold()
 
@@ -137,16 +157,6 @@ def _typical(known: Sequence[str], n_classes: int) -> list[str]:
 
 def _value(group: GroupResult, metric: str) -> float:
     return group.metrics[metric].value if metric in group.metrics else math.nan
-
-
-def _high_is_worse(grouping: GroupingResult, metric: str) -> bool:
-    worst = over_groups(grouping, metric).get("worst_group")
-    if worst is None or worst.group is None:
-        return False
-    others = [_value(group, metric) for group in grouping.groups]
-    defined = [value for value in others if not math.isnan(value)]
-    middle = (min(defined) + max(defined)) / 2 if defined else math.nan
-    return worst.estimate.value > middle
 
 
 def _distance(one: Disparity) -> float:

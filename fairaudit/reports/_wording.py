@@ -69,6 +69,12 @@ def estimate(value: Estimate, signed: bool = False) -> str:
     return f"{shown} {interval(value.ci_low, value.ci_high, signed)}".strip()
 
 
+def metric_name(metric: str) -> str:
+    """A metric in plain words, for headings: ``true positive rate [Female]``; rules and tables have its own name."""
+    name, bracket, of = clean(metric).partition("[")
+    return name.replace("_", " ") + (" " if bracket else "") + bracket + of
+
+
 def missing(reason: str | None) -> str:
     """What stands in the place of a number that is undefined."""
     said = clean(reason or "undefined")

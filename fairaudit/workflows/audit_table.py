@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from fairaudit.artifacts.folder import check_replaceable, write_run
+from fairaudit.artifacts.folder import check_replaceable
 from fairaudit.artifacts.foreign import TableColumns
 from fairaudit.artifacts.records import write_audit, write_json
 from fairaudit.artifacts.tables import read_predictions, write_predictions
@@ -21,6 +21,7 @@ from fairaudit.workflows.audit import audit
 from fairaudit.workflows.audit_extras import named_columns
 from fairaudit.workflows.audit_shards import audit_shards, should_stream
 from fairaudit.workflows.provenance import environment
+from fairaudit.workflows.run_reports import write_run_and_report
 from fairaudit.workflows.sweep import swept
 
 
@@ -38,6 +39,7 @@ def audit_table(
     out: Path | None = None,
     stream: bool | None = None,
     sweep: Path | None = None,
+    report: bool = True,
 ) -> tuple[AuditResult, Path | None]:
     """Audit a table of predictions.
 
@@ -56,6 +58,7 @@ def audit_table(
         stream: whether to count the table batch by batch in bounded memory, without scores and persons; None streams
             folders of Parquet parts with more than five million rows.
         sweep: CSV or Parquet file for every rate at every threshold; None writes none.
+        report: whether the run folder holds a page and figures too.
 
     Returns:
         The audit, and the folder that was written.
@@ -122,14 +125,12 @@ def audit_table(
         "settings": settings.model_dump(mode="json"),
         **environment(),
     }
-    write_run(
-        out,
-        {
-            **files,
-            "audit.json": partial(write_audit, result),
-            "run.json": lambda target: write_json(target, record),
-        },
-    )
+    contents: dict[str, Callable[[Path], None]] = {
+        **files,
+        "audit.json": partial(write_audit, result),
+        "run.json": lambda target: write_json(target, record),
+    }
+    write_run_and_report(out, contents, result, record, report)
     return result, out
 
 

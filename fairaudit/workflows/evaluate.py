@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from fairaudit import plugins
-from fairaudit.artifacts.folder import check_replaceable, unwritable, write_run
+from fairaudit.artifacts.folder import check_replaceable, unwritable
 from fairaudit.artifacts.records import write_audit, write_json, write_toml
 from fairaudit.artifacts.tables import write_predictions
 from fairaudit.config import AuditSettings, EvaluateConfig
@@ -33,6 +33,7 @@ from fairaudit.workflows.audit import audit
 from fairaudit.workflows.labels import assemble, column_of, columns_of, encode, first_label, level_of, spelling
 from fairaudit.workflows.preflight import preflight
 from fairaudit.workflows.provenance import environment
+from fairaudit.workflows.run_reports import write_run_and_report
 from fairaudit.workflows.target import label_names
 
 RUNS = Path("runs")
@@ -81,6 +82,7 @@ def evaluate(
     command: Sequence[str] = (),
     announce: Callable[[Sequence[str]], None] | None = None,
     progress: Callable[[int, int], None] | None = None,
+    report: bool = True,
 ) -> Evaluation | None:
     """Run a checkpoint over a dataset and audit what it predicts.
 
@@ -90,6 +92,7 @@ def evaluate(
         command: the command line, for ``run.json``.
         announce: told the preflight's lines before the model runs.
         progress: told (images done, images in all).
+        report: whether the run folder holds a page and figures too.
 
     Returns:
         What was found; None in all but the main one of several processes.
@@ -138,15 +141,13 @@ def evaluate(
     result = audit(predictions, plan.audit, card_privileged=card.privileged, notes=notes)
     warnings += [n for n in result.notes if n.startswith(("every prediction is", "accuracy "))]
     record = _provenance(config, classifier, plan, inference, command)
-    write_run(
-        folder,
-        {
-            "predictions.parquet": partial(write_predictions, predictions),
-            "audit.json": partial(write_audit, result),
-            "run.json": lambda path: write_json(path, record),
-            "config.toml": lambda path: write_toml(path, _reproducible(config, plan.root)),
-        },
-    )
+    contents: dict[str, Callable[[Path], None]] = {
+        "predictions.parquet": partial(write_predictions, predictions),
+        "audit.json": partial(write_audit, result),
+        "run.json": lambda path: write_json(path, record),
+        "config.toml": lambda path: write_toml(path, _reproducible(config, plan.root)),
+    }
+    write_run_and_report(folder, contents, result, record, report)
     return Evaluation(result, folder, tuple(warnings), inference.images_per_second)
 
 

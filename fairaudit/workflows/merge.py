@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from fairaudit.artifacts.folder import check_replaceable, write_run
+from fairaudit.artifacts.folder import check_replaceable
 from fairaudit.artifacts.records import read_audit, write_audit, write_json
 from fairaudit.errors import UsageError
 from fairaudit.metrics.gate import judge_all, policy_verdict, rule_notes
@@ -24,6 +24,7 @@ from fairaudit.results import AuditResult, GroupingResult, GroupResult, GroupSco
 from fairaudit.workflows.audit import LARGEST, NAMED, _remarks, stored_groupings
 from fairaudit.workflows.audit_extras import OF_THESE_IMAGES, restored
 from fairaudit.workflows.provenance import environment
+from fairaudit.workflows.run_reports import write_run_and_report
 from fairaudit.workflows.stored import countable, stored_counts, stored_table
 from fairaudit.workflows.target import suspicions_of
 from fairaudit.workflows.weighting import check_unweighted
@@ -46,12 +47,13 @@ class Shard:
     audit: AuditResult
 
 
-def merge_files(paths: Sequence[Path], out: Path | None = None) -> tuple[AuditResult, Path | None]:
+def merge_files(paths: Sequence[Path], out: Path | None = None, report: bool = True) -> tuple[AuditResult, Path | None]:
     """Merge stored audits.
 
     Args:
         paths: ``audit.json`` files or run folders, at least two.
         out: run folder to write; None writes nothing.
+        report: whether it holds a page and figures too.
 
     Raises:
         ArtifactError: an audit cannot be read, or has another schema version.
@@ -68,10 +70,11 @@ def merge_files(paths: Sequence[Path], out: Path | None = None) -> tuple[AuditRe
     if out is None:
         return result, None
     record = {"command": "merge", "audits": [str(path) for path in paths], **environment()}
-    write_run(
-        out,
-        {"audit.json": partial(write_audit, result), "run.json": lambda target: write_json(target, record)},
-    )
+    contents: dict[str, Callable[[Path], None]] = {
+        "audit.json": partial(write_audit, result),
+        "run.json": lambda target: write_json(target, record),
+    }
+    write_run_and_report(out, contents, result, record, report)
     return result, out
 
 

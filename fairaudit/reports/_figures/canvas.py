@@ -12,9 +12,11 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from fairaudit.reports._wording import clean
 from fairaudit.results import Verdict
 
 if TYPE_CHECKING:
@@ -23,12 +25,17 @@ if TYPE_CHECKING:
 INK, MUTED, RULE, PAPER, SHADE = "#1b1d21", "#5b616b", "#c9ced6", "#ffffff", "#f1f3f6"
 """Text; secondary text; lines; background; fields that stand out a little from it."""
 
-_ON_PAGE: Mapping[str, str] = {
-    INK: "var(--ink)", MUTED: "var(--muted)", RULE: "var(--rule)", PAPER: "var(--paper)", SHADE: "var(--shade)",
-}  # fmt: skip
-
 PASS, FAIL, OPEN, PLAIN = "#0072b2", "#d55e00", "#8a8f98", "#4a5568"
 """Of a verdict: held, broken, cannot be decided; and of numbers that nobody ruled on."""
+
+DARK, LIGHT = "#14161a", "#fdfdfd"
+"""Text on a coloured cell, which is the same on every page."""
+
+_ON_PAGE: Mapping[str, str] = {
+    INK: "var(--ink)", MUTED: "var(--muted)", RULE: "var(--rule)", PAPER: "var(--paper)", SHADE: "var(--shade)",
+    PASS: "var(--blue, #0072b2)", PLAIN: "var(--plain, #4a5568)",
+}  # fmt: skip
+_HEX = re.compile(r"#[0-9a-f]{6}\b")
 
 SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b38600", "#3a94c9", "#5b616b")
 """Of groups and arms, in turn; lines differ by dashes and marks besides."""
@@ -97,22 +104,35 @@ class Picture:
     caption: str
     _figure: Figure = field(repr=False)
 
-    def svg(self) -> str:
-        """A file that stands alone; the same figure gives the same text."""
+    @cached_property
+    def _svg(self) -> str:
         import matplotlib as mpl
+        from matplotlib.backends.backend_svg import FigureCanvasSVG
 
         stream = io.StringIO()
         with mpl.rc_context({**_STYLE, "svg.hashsalt": self.name}):
-            self._figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None, "Title": self.title})
+            # Not savefig, which draws everything twice.
+            FigureCanvasSVG(self._figure).print_svg(  # type: ignore[no-untyped-call]
+                stream, metadata={"Date": None, "Creator": None, "Title": self.title}
+            )
         return stream.getvalue()
+
+    def svg(self) -> str:
+        """A file that stands alone; the same figure gives the same text."""
+        return self._svg
 
     def png(self) -> bytes:
         """The same at 160 dots per inch."""
         import matplotlib as mpl
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
 
         stream = io.BytesIO()
         with mpl.rc_context(_STYLE):
-            self._figure.savefig(stream, format="png", dpi=160, metadata={"Software": None})
+            before, self._figure.dpi = self._figure.dpi, 160
+            FigureCanvasAgg(self._figure).print_png(  # type: ignore[no-untyped-call]
+                stream, metadata={"Software": None}, pil_kwargs={"compress_level": 3}
+            )
+            self._figure.dpi = before
         return stream.getvalue()
 
     def inline(self) -> str:
@@ -123,17 +143,32 @@ class Picture:
         width, height = (float(size[1]), float(size[2])) if size else (WIDTH * 72, WIDTH * 54)
         # A style element of one figure would hold for the whole page; fonts are the page's.
         body = re.sub(r"<(metadata|style)\b.*?</\1>", "", body, flags=re.DOTALL)
-        body = body.replace("font-family: 'DejaVu Sans', sans-serif", "font-family: inherit")
         body = re.sub(r"^\s*<title>.*?</title>", "", body, count=1, flags=re.DOTALL)
-        body = re.sub(r'\b(id="|xlink:href="#|url\(#)', rf"\g<1>{self.name}-", body)
-        for own, variable in _ON_PAGE.items():
-            body = body.replace(own, variable)
+        # Only within tags: a group may be called what an attribute or a colour is.
+        body = re.sub(r"<[^>]*>", lambda tag: self._on_page(tag[0]), body)
         return (
             f'<svg viewBox="0 0 {width:g} {height:g}" width="{width / 0.72:.0f}" xmlns="http://www.w3.org/2000/svg" '
             f'xmlns:xlink="http://www.w3.org/1999/xlink" role="img" aria-labelledby="{self.name}-t {self.name}-d">'
             f'<title id="{self.name}-t">{escape(self.title)}</title><desc id="{self.name}-d">{escape(self.alt)}</desc>'
             f"{body.strip()}</svg>"
         )
+
+    def _on_page(self, tag: str) -> str:
+        """A tag in the page's fonts and colours, its ids apart from those of other figures."""
+        tag = tag.replace("'DejaVu Sans', sans-serif", "inherit")
+        tag = re.sub(r'\b(id="|xlink:href="#|url\(#)', rf"\g<1>{self.name}-", tag)
+        return _HEX.sub(lambda colour: _ON_PAGE.get(colour[0], colour[0]), tag)
+
+
+def ramp(share: float) -> str:
+    """The colour of a cell: light for 0, dark for 1, in one hue; the same on every page, with DARK or LIGHT text on it."""
+    light, dark = (0xE9, 0xF1, 0xF8), (0x0B, 0x3F, 0x72)
+    return "#" + "".join(f"{round(a + (b - a) * share):02x}" for a, b in zip(light, dark, strict=True))
+
+
+def ink_on(share: float) -> str:
+    """The colour of text on a cell of that colour: the one of the two that stands out more."""
+    return LIGHT if share > 0.63 else DARK
 
 
 @contextmanager
@@ -151,7 +186,8 @@ def canvas(width: float = WIDTH, height: float = 3.0) -> Iterator[Figure]:
         figure = Figure(figsize=(width, height))
         yield figure
         # Laid out once: a second layout would start from the first and end elsewhere.
-        figure.draw_without_rendering()
+        if (layout := figure.get_layout_engine()) is not None:
+            layout.execute(figure)
         figure.set_layout_engine("none")
 
 
@@ -165,5 +201,5 @@ def picture(figure: Figure, name: str, title: str, alt: str, caption: str = "") 
         alt: what it shows.
         caption: how to read it.
     """
-    stem = re.sub(r"[^a-z0-9]+", "-", name.casefold()).strip("-") or "figure"
-    return Picture(stem, title, alt, caption, figure)
+    stem = re.sub(r"[^a-z0-9]+", "-", name.casefold())[:80].strip("-") or "figure"
+    return Picture(stem, clean(title), clean(alt), clean(caption) if caption else "", figure)

@@ -1,0 +1,93 @@
+"""Run reports: the page that a run folder holds beside its record, and its figures as files; torch is not needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from fairaudit.artifacts.folder import write_run, write_whole
+from fairaudit.results import AuditResult
+
+PAGE, FIGURES = "report.html", "figures"
+"""The page, and the folder of its figures, in a run folder."""
+
+Writer = Callable[[Path], None]
+
+
+def write_run_and_report(
+    out: Path, contents: Mapping[str, Writer], result: AuditResult, record: Mapping[str, Any], report: bool = True
+) -> None:
+    """Write a run folder with its page and figures, whole or not at all.
+
+    Args:
+        out: the folder, see ``write_run``.
+        contents: name within the folder → what writes it.
+        result: the audit that the page is about.
+        record: the run's provenance, which names model and data.
+        report: whether there is a page.
+
+    Raises:
+        OutputError: it could not be written; what was there is untouched.
+    """
+    try:
+        drawn = report_files(result, record) if report else {}
+    except Exception:
+        # A defect in a figure must not cost what may have taken hours to compute.
+        write_run(out, contents)
+        raise
+    write_run(out, {**contents, **drawn})
+
+
+def report_files(result: AuditResult, record: Mapping[str, Any]) -> dict[str, Writer]:
+    """The page and every figure of it, as SVG and PNG.
+
+    Args:
+        result: the audit.
+        record: the run's provenance.
+
+    Returns:
+        Name within the run folder → what writes it.
+    """
+    # Only here: who asks for no page waits for neither templates nor figures.
+    from fairaudit.reports._pictures import pictures
+    from fairaudit.reports.html import document
+
+    drawn = pictures(result)
+    model, data = described(record)
+    files: dict[str, Writer] = {PAGE: partial(write_whole, content=document(result, drawn, model=model, data=data))}
+    for picture in drawn.every:
+        files[f"{FIGURES}/{picture.name}.svg"] = partial(write_whole, content=picture.svg())
+        files[f"{FIGURES}/{picture.name}.png"] = lambda path, one=picture: write_whole(path, one.png())  # type: ignore[misc]
+    return files
+
+
+def described(record: Mapping[str, Any]) -> tuple[str, str]:
+    """How a page names a run's model and its data: by file and by digest, without the folders of a machine.
+
+    Args:
+        record: ``run.json``; what it does not tell is empty.
+    """
+    checkpoint, images = record.get("checkpoint"), record.get("data")
+    model = data = ""
+    if isinstance(checkpoint, Mapping):
+        architecture = record.get("architecture") or {}
+        model = ", ".join(filter(None, [_file(checkpoint.get("path")), architecture.get("name"), _digest(checkpoint)]))
+    if isinstance(images, Mapping):
+        data = f"{images.get('name')}, {images.get('images'):,} images"
+    elif "predictions" in record:
+        data = ", ".join(filter(None, [_file(record["predictions"]), _digest(record)]))
+    elif "audits" in record:
+        data = f"{len(record['audits'])} audits merged: {', '.join(_file(path) for path in record['audits'])}"
+    return model, data
+
+
+def _file(path: object) -> str:
+    """The last part of a path; of an audit.json in a run folder, the folder's."""
+    found = Path(str(path or ""))
+    return found.parent.name or found.name if found.name == "audit.json" else found.name
+
+
+def _digest(record: Mapping[str, Any]) -> str:
+    return f"SHA-256 {record['sha256'][:8]}…" if record.get("sha256") else ""
