@@ -4,9 +4,11 @@ Command-line flags and TOML files both end here. A file's keys are these models'
 names the nearest known one.
 """
 
+from fairaudit.config.attribute import REGION_TRAINING, AttributeConfig, Measure, Stem
 from fairaudit.config.audit import Aggregate, AuditSettings, MissingLevels
 from fairaudit.config.base import Confidence, Settings
 from fairaudit.config.evaluate import EvaluateConfig
+from fairaudit.config.explain import ExplainSettings
 from fairaudit.config.files import read_toml, read_values, validated
 from fairaudit.config.mitigate import Arm, MitigateConfig, TestSettings
 from fairaudit.config.model import (
@@ -24,8 +26,10 @@ from fairaudit.config.sweep import Range, SweepConfig, TuneSettings
 from fairaudit.config.training import Augment, Balance, Cache, Log, Schedule, Select, TrainingSettings
 
 __all__ = [
+    "REGION_TRAINING",
     "Aggregate",
     "Arm",
+    "AttributeConfig",
     "AuditSettings",
     "Augment",
     "Balance",
@@ -33,9 +37,11 @@ __all__ = [
     "Confidence",
     "DecideOn",
     "EvaluateConfig",
+    "ExplainSettings",
     "InferenceSettings",
     "Interpolation",
     "Log",
+    "Measure",
     "MergeBy",
     "MissingLevels",
     "MitigateConfig",
@@ -51,6 +57,7 @@ __all__ = [
     "Schedule",
     "Select",
     "Settings",
+    "Stem",
     "Severity",
     "SweepConfig",
     "TestSettings",

@@ -29,7 +29,8 @@ class TrainingSettings(Settings):
         lr: the largest learning rate.
         optimizer: one of timm's names (adamw, sgd, lamb …).
         weight_decay: not applied to biases and normalisation.
-        schedule: ``cosine`` falls to 0 by the last step, ``step`` falls to a tenth after each third, ``none`` stays.
+        schedule: ``cosine`` falls to 0 by the last step, ``step`` falls to a tenth after each ``step_share``, ``none`` stays.
+        step_share: of the epochs, after which ``step`` falls.
         warmup: epochs in which the learning rate rises from a hundredth.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
         precision: of the forward and backward pass; weights stay fp32.
@@ -63,6 +64,7 @@ class TrainingSettings(Settings):
     optimizer: str = "adamw"
     weight_decay: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.01
     schedule: Schedule = "cosine"
+    step_share: Annotated[float, Field(gt=0, le=1)] = 1 / 3
     warmup: Annotated[int, Field(ge=0)] = 0
     device: str = "auto"
     precision: Precision = "fp32"

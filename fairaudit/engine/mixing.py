@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
@@ -23,11 +23,13 @@ class Batch:
         inputs: (b, 3, h, w) float in [0, 1], or (b, d) features.
         targets: as the criterion understands them; (b, k) shares of the outputs where images are mixed.
         groups: (b,) int64.
+        positions: (b,) int64 position of each image among the training images; empty where images were mixed.
     """
 
     inputs: Tensor
     targets: Tensor
     groups: Tensor
+    positions: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
 
     def __len__(self) -> int:
         return len(self.groups)

@@ -43,7 +43,7 @@ def make_optimizer(model: nn.Module, settings: TrainingSettings, steps: int) -> 
             "such as adamw or sgd"
         )
     # A step schedule whose first step lies beyond the end stays where the warmup ends.
-    decay = settings.epochs + 1 if settings.schedule == "none" else max(1, round(settings.epochs / 3))
+    decay = settings.epochs + 1 if settings.schedule == "none" else max(1, round(settings.epochs * settings.step_share))
     scheduler, _ = create_scheduler_v2(
         optimizer,
         sched="cosine" if settings.schedule == "cosine" else "step",

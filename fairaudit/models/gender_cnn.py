@@ -7,6 +7,8 @@ features are 24 × 16 × 16, as in the paper; those of other sizes are averaged 
 
 from __future__ import annotations
 
+import itertools
+
 from torch import Tensor, nn
 
 _SLOPE = 0.1
@@ -23,7 +25,7 @@ class GenderCNN(nn.Module):
     def __init__(self, num_classes: int) -> None:
         super().__init__()
         widths = (3, 6, 12, 24)
-        self.features = nn.Sequential(*(_block(a, b) for a, b in zip(widths, widths[1:], strict=False)))
+        self.features = nn.Sequential(*(_block(a, b) for a, b in itertools.pairwise(widths)))
         self.pool = nn.AdaptiveAvgPool2d(_SIDE)
         self.hidden = nn.Sequential(*_linear(widths[-1] * _SIDE**2, 1000), *_linear(1000, 100))
         self.fc = nn.Linear(100, num_classes)

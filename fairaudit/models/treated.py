@@ -1,8 +1,8 @@
 """A network that changes its pictures before it looks at them: grey or noise in one region, for good.
 
-What a model was trained on masked pictures to do, it must do on masked pictures; so the region is a part of the model, and a
-checkpoint carries it. In training noise is drawn anew for every picture; in evaluation the one draw of ``noise`` is used, so
-that the same picture always gives the same scores.
+What a model was trained on masked pictures to do, it must do on masked pictures; so the region is a part of the model,
+and a checkpoint carries it. In training noise is drawn anew for every picture; in evaluation the one draw of ``noise`` is
+used, so that the same picture always gives the same scores.
 """
 
 from __future__ import annotations
