@@ -93,15 +93,27 @@ def load(kind: str, name: str) -> ModuleType:
     return module
 
 
-def options(kind: str, name: str) -> dict[str, inspect.Parameter]:
+def has(kind: str, name: str, function: str) -> bool:
+    """Whether a plug-in has a further function beside its entry function.
+
+    Args:
+        kind: a key of ``KINDS``.
+        name: a name that ``names(kind)`` lists.
+        function: for example ``render_comparison`` of a report format.
+    """
+    return callable(getattr(load(kind, name), function, None))
+
+
+def options(kind: str, name: str, function: str | None = None) -> dict[str, inspect.Parameter]:
     """Keyword-only parameters of a plug-in's entry function: the options that it understands.
 
     Args:
         kind: a key of ``KINDS``.
         name: a name that ``names(kind)`` lists.
+        function: a further function that it has; None means the entry function.
     """
-    function = getattr(load(kind, name), KINDS[kind][1])
-    parameters = inspect.signature(function, eval_str=True).parameters
+    called = getattr(load(kind, name), function or KINDS[kind][1])
+    parameters = inspect.signature(called, eval_str=True).parameters
     return {key: p for key, p in parameters.items() if p.kind is inspect.Parameter.KEYWORD_ONLY}
 
 

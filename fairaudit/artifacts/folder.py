@@ -54,6 +54,38 @@ def write_whole(path: Path, content: bytes | str) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def write_together(folder: Path, contents: Mapping[str, bytes | str]) -> None:
+    """Write several files into a folder that may hold others, all of them or none.
+
+    Args:
+        folder: made where it is missing.
+        contents: name within the folder → content; text is UTF-8. Existing files of these names are replaced.
+
+    Raises:
+        OutputError: one could not be written; existing files are untouched.
+    """
+    waiting: list[tuple[Path, Path]] = []
+    place = folder
+    try:
+        for name, content in contents.items():
+            place = folder / name
+            if place.is_dir():
+                raise OutputError(f"{place} is a folder, but a file must be written there; choose another name")
+            place.parent.mkdir(parents=True, exist_ok=True)
+            handle, temporary = tempfile.mkstemp(prefix=f".{place.name}.", suffix=".part", dir=place.parent)
+            waiting.append((Path(temporary), place))
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(content.encode("utf-8") if isinstance(content, str) else content)
+            Path(temporary).chmod(0o666 & ~_umask())
+        for written, place in waiting:
+            written.replace(place)
+    except OSError as error:
+        raise unwritable(place, error) from error
+    finally:
+        for written, _ in waiting:
+            written.unlink(missing_ok=True)
+
+
 def write_run(out: Path, contents: Mapping[str, Callable[[Path], None]]) -> None:
     """Write a run folder, whole or not at all; an existing run folder is replaced whole.
 

@@ -1,4 +1,4 @@
-"""The long table of an audit's numbers as Parquet."""
+"""The long table of a record's numbers as Parquet."""
 
 from __future__ import annotations
 
@@ -12,15 +12,20 @@ import pyarrow.parquet as pq
 
 from fairaudit.artifacts.arrow import number_array, text_array
 
-_WHOLE = ("n", "support")
-_REAL = ("value", "ci_low", "ci_high", "p_value", "p_holm", "p_bh")
+_WHOLE = ("n", "support", "gained", "lost")
+_REAL = (
+    "value", "ci_low", "ci_high", "p_value", "p_holm", "p_bh", "value_before", "value_after", "change", "p_adjusted",
+    "p_exact", "sd_before", "sd_after", "sd", "p_seeds", "image_low", "image_high", "p_images",
+)  # fmt: skip
+"""Columns of counts and of numbers, in the tables of all records."""
 
 
 def metric_table_bytes(columns: Sequence[str], rows: Iterable[Sequence[str | float]]) -> bytes:
     """A Parquet file of one row per number: counts are integers, values doubles, and what is not known is null.
 
     Args:
-        columns: names; ``n`` and ``support`` hold counts, values, limits and p-values numbers, the others texts.
+        columns: names; ``n``, ``support``, ``gained`` and ``lost`` hold counts, values, limits and p-values numbers, the
+            others texts.
         rows: one value per column; an empty text where a number is not known.
     """
     cells = list(zip(*rows, strict=True)) or [()] * len(columns)

@@ -11,15 +11,13 @@ from fairaudit.cli import counting as c
 from fairaudit.cli import options as o
 from fairaudit.cli import parsing as p
 from fairaudit.cli.flags import TableFlags, spread
-from fairaudit.cli.streams import say, stdout_colour, stdout_width, write_out
-from fairaudit.errors import UnknownNameError, UsageError
+from fairaudit.cli.show import check_format, show
+from fairaudit.cli.streams import say
+from fairaudit.errors import UsageError
 
 if TYPE_CHECKING:
     from fairaudit.artifacts.foreign import TableColumns
-    from fairaudit.comparison import ComparisonResult
     from fairaudit.config import AuditSettings
-
-FORMATS = ("terminal", "json")
 
 Tables = Annotated[
     list[Path] | None,
@@ -46,14 +44,19 @@ Unpaired = Annotated[
 ]  # fmt: skip
 Metrics = Annotated[
     list[str] | None,
-    typer.Option("--metric", metavar="METRIC", help="Metric to show. Repeatable. Default: accuracy; json has all.",
+    typer.Option("--metric", metavar="METRIC", help="Metric to show. Repeatable. Default: accuracy; csv and json have all.",
                  rich_help_panel=o.OUTPUT),
 ]  # fmt: skip
-Format = Annotated[str, typer.Option("--format", "-f", metavar="NAME", help="terminal or json.", rich_help_panel=o.OUTPUT)]
+Format = Annotated[
+    str,
+    typer.Option("--format", "-f", metavar="NAME", rich_help_panel=o.OUTPUT,
+                 help="What is printed on stdout: terminal, json, markdown, csv, html, junit."),
+]  # fmt: skip
 Out = Annotated[
     Path | None,
-    typer.Option("--out", "-o", metavar="FILE", help="comparison.json, or a folder for it.", rich_help_panel=o.OUTPUT),
-]
+    typer.Option("--out", "-o", metavar="DIR", rich_help_panel=o.OUTPUT,
+                 help="Folder for comparison.json, report.html and figures; FILE.json for the record alone."),
+]  # fmt: skip
 
 
 @spread
@@ -81,6 +84,7 @@ def compare(
     metric: Metrics = None,
     format_: Format = "terminal",
     out: Out = None,
+    no_report: o.NoReport = False,
     quiet: o.Quiet = False,
 ) -> int:
     """Compare models: who got worse, who gained, and what the data do not show.
@@ -98,8 +102,7 @@ def compare(
     from fairaudit.config import AuditSettings
     from fairaudit.workflows.compare import compare_files
 
-    if format_ not in FORMATS:
-        raise UnknownNameError("format of a comparison", format_, FORMATS)
+    format_ = _format(format_, metric)
     asked = p.given(
         target=table.target,
         by=p.groupings(by),
@@ -116,26 +119,29 @@ def compare(
             raise UsageError("a stored comparison is shown as it is: only --metric and --format apply to it")
         from fairaudit.artifacts.comparisons import read_comparison
 
-        _show(read_comparison(tables[0]), format_, metric)
+        show(read_comparison(tables[0]), format_, metrics=tuple(metric) if metric else None)
         return 0
     first, second, seeds = _sides(tables, before, after)
     settings = p.checked(asked, AuditSettings)
     columns = _columns(table, settings)
-    result, written = compare_files(first, second, settings, columns, seeds=seeds, unpaired=unpaired, out=out)
-    _show(result, format_, metric)
+    result, written = compare_files(
+        first, second, settings, columns, seeds=seeds, unpaired=unpaired, out=out, page=not no_report
+    )
+    show(result, format_, metrics=tuple(metric) if metric else None)
     if written is not None and not quiet:
         say(f"written: {written}")
     return 0
 
 
-def _show(result: ComparisonResult, format_: str, metrics: list[str] | None) -> None:
-    from fairaudit.comparison import comparison_json
-    from fairaudit.reports._comparison import render_comparison
+def _format(name: str, metrics: list[str] | None) -> str:
+    """The format's one spelling; one that has every metric anyway is not told which."""
+    from fairaudit.comparison import ComparisonResult
+    from fairaudit.workflows.report import options_of
 
-    if format_ == "json":
-        write_out(comparison_json(result))
-    else:
-        write_out(render_comparison(result, width=stdout_width(), color=stdout_colour(), metrics=tuple(metrics or ())))
+    name = check_format(name, ComparisonResult)
+    if metrics and "metrics" not in options_of(ComparisonResult, name):
+        raise UsageError(f"--metric: the format {name} has every metric; leave the flag out")
+    return name
 
 
 def _columns(table: TableFlags, settings: AuditSettings) -> TableColumns | None:

@@ -10,7 +10,7 @@ import typer
 
 from fairaudit.cli import options as o
 from fairaudit.cli.show import show
-from fairaudit.cli.streams import say, stdout_colour, stdout_width, write_out
+from fairaudit.cli.streams import say, write_out
 
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder of the experiment.")]
 
@@ -21,7 +21,6 @@ def demo(out: Out = Path("runs/demo"), seed: o.Seed = None, quiet: o.Quiet = Fal
     Takes under two minutes on two cores; nothing is downloaded. Exits 0 whatever the verdicts.
     """
     from fairaudit.cli.progress import training_progress
-    from fairaudit.reports._comparison import render_comparison
     from fairaudit.workflows.demo import BASELINE, MITIGATION, RULE
     from fairaudit.workflows.demo import demo as run
     from fairaudit.workflows.study import Watch
@@ -35,7 +34,7 @@ def demo(out: Out = Path("runs/demo"), seed: o.Seed = None, quiet: o.Quiet = Fal
     write_out(f"\n== The model trained by plain cross-entropy ({BASELINE}) ==\n")
     show(found.before, "terminal")
     write_out(f"\n== Retrained with {MITIGATION}, on the same test faces ==\n")
-    write_out(render_comparison(found.comparison, width=stdout_width(), color=stdout_colour()))
+    show(found.comparison, "terminal")
     write_out(
         f"\nThe rule was: {RULE}\n"
         f"  {BASELINE}: {found.before.verdict.value}; {MITIGATION}: {found.after.verdict.value}\n"

@@ -18,12 +18,12 @@ _FLAGS = {
     "methods": "--method NAME:KEY=VALUE,…",
     "reports": "--option KEY=VALUE",
 }
-SCHEMAS = ("audit", "comparison")
+SCHEMAS = ("audit", "comparison", "mitigation")
 Name = Annotated[
     str | None,
     typer.Argument(
         metavar="NAME",
-        help="One dataset, loss, method or report: all that is said of it. Of schema: audit (default) or comparison.",
+        help="One dataset, loss, method or report: all of its card. Of schema: audit (default), comparison, mitigation.",
     ),
 ]
 
@@ -62,6 +62,10 @@ def _schema(name: str) -> str:
         from fairaudit.artifacts.comparison_schema import comparison_schema
 
         return json.dumps(comparison_schema(), indent=2)
+    if name == "mitigation":
+        from fairaudit.artifacts.mitigation_schema import mitigation_schema
+
+        return json.dumps(mitigation_schema(), indent=2)
     from fairaudit.artifacts.schema import audit_schema
 
     return json.dumps(audit_schema(), indent=2)

@@ -12,7 +12,8 @@ from fairaudit.cli import options as o
 from fairaudit.cli import parsing as p
 from fairaudit.cli import training_flags as t
 from fairaudit.cli.model_options import Arch, ArchKwargs, Classes, Data, Device, Limit, Resize, Size, Target, Trust
-from fairaudit.cli.streams import say, stdout_colour, stdout_width, warn, write_out
+from fairaudit.cli.show import check_format, show
+from fairaudit.cli.streams import say, warn
 from fairaudit.errors import UnknownNameError, UsageError
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
     M = TypeVar("M", bound=MitigateConfig)
 
-FORMATS = ("terminal", "json", "csv")
 TRAINING = (
     "epochs", "lr", "batch_size", "accumulate", "optimizer", "schedule", "warmup", "weight_decay", "freeze", "ema",
     "label_smoothing", "precision", "device", "workers", "augment", "balance", "select", "patience", "cache",
@@ -81,6 +81,7 @@ def mitigate(
     format_: t.Format = "terminal",
     out: t.Out = None,
     resume: t.Resume = False,
+    no_report: o.NoReport = False,
     quiet: o.Quiet = False,
 ) -> int:
     """Retrain with a fairer objective beside a plain baseline, and say with paired tests who gained and who lost.
@@ -93,7 +94,7 @@ def mitigate(
     from fairaudit.config import MitigateConfig
 
     settings, drawn = asked_for(MitigateConfig, asked)
-    return experiment(settings, out=out, resume=resume, format_=format_, quiet=quiet, drawn=drawn)
+    return experiment(settings, out=out, resume=resume, format_=format_, page=not no_report, quiet=quiet, drawn=drawn)
 
 
 def asked_for(kind: type[M], asked: Mapping[str, Any], **more: Any) -> tuple[M, bool]:
@@ -111,9 +112,9 @@ def asked_for(kind: type[M], asked: Mapping[str, Any], **more: Any) -> tuple[M, 
         FairauditError: a flag or something in the file cannot be understood.
     """
     from fairaudit.config import read_values
+    from fairaudit.results.mitigation import MitigationResult
 
-    if asked["format_"] not in FORMATS:
-        raise UnknownNameError("format of an experiment", asked["format_"], FORMATS)
+    check_format(asked["format_"], MitigationResult)
     stored = {} if asked["config"] is None else read_values(asked["config"])
     flags = p.given(
         **{name: asked[name] for name in ("model", "weights", "data", "root", "limit", "splits", "split_seed", "seeds")},
@@ -153,6 +154,7 @@ def experiment(
     out: Path | None,
     resume: bool,
     format_: str,
+    page: bool,
     quiet: bool,
     drawn: bool = False,
     settle: Settle | None = None,
@@ -163,7 +165,8 @@ def experiment(
         settings: the run.
         out: its folder; None names one below ``runs/``.
         resume: go on with what is there.
-        format_: terminal, json or csv.
+        format_: a report format that can show experiments.
+        page: whether to write report.html and figures beside the record.
         quiet: say nothing but errors on stderr.
         drawn: whether nobody named a dataset.
         settle: searches settings of the arms first.
@@ -172,12 +175,10 @@ def experiment(
         The exit code.
     """
     from fairaudit.cli.progress import training_progress
-    from fairaudit.reports._mitigation import render_mitigation
-    from fairaudit.results.mitigation import mitigation_json
     from fairaudit.workflows.mitigate import mitigate as run
+    from fairaudit.workflows.pages import write_page
     from fairaudit.workflows.run_folders import CONFIG, new_folder
     from fairaudit.workflows.study import Watch
-    from fairaudit.workflows.tradeoff import tradeoff_csv
 
     if resume and out is None:
         raise UsageError("--resume needs the experiment's folder: --out DIR")
@@ -196,12 +197,9 @@ def experiment(
         return 0
     if not quiet:
         warn(found.result.notes)
-    if format_ == "json":
-        write_out(mitigation_json(found.result))
-    elif format_ == "csv":
-        write_out(tradeoff_csv(found.result))
-    else:
-        write_out(render_mitigation(found.result, width=stdout_width(), color=stdout_colour()))
+    if page:
+        write_page(found.result, found.folder)
+    show(found.result, format_)
     if not quiet:
         say(f"written: {found.folder}")
     return 0

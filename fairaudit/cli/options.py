@@ -107,6 +107,10 @@ Format = Annotated[
     ),
 ]
 Out = Annotated[Path | None, typer.Option("--out", "-o", metavar="DIR", help="Run folder.", rich_help_panel=OUTPUT)]
+NoReport = Annotated[
+    bool,
+    typer.Option("--no-report", metavar="", help="Write no report.html and no figures.", rich_help_panel=OUTPUT),
+]
 Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", metavar="", help="Say nothing but errors on stderr.", rich_help_panel=OUTPUT)
 ]

@@ -1,20 +1,29 @@
-"""``fairaudit report``: print a stored run again, in any format, or write it to a file."""
+"""``fairaudit report``: print a stored audit, comparison or experiment in any format, or write it to a file."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from fairaudit.cli import options as o
 from fairaudit.cli import parsing as p
-from fairaudit.cli.show import check_format
-from fairaudit.cli.streams import say, stdout_colour, stdout_width, write_out
+from fairaudit.cli.show import check_format, fitted
+from fairaudit.cli.streams import say, write_out
 from fairaudit.errors import UsageError
 
-Run = Annotated[Path, typer.Argument(metavar="RUN", help="Run folder, or an audit.json.")]
+if TYPE_CHECKING:
+    from fairaudit.workflows.report import Record
+
+Run = Annotated[
+    Path,
+    typer.Argument(
+        metavar="RUN",
+        help="Run folder, folder of a comparison or an experiment, or an audit.json, comparison.json, mitigation.json.",
+    ),
+]
 Option = Annotated[
     list[str] | None,
     typer.Option(
@@ -39,33 +48,31 @@ OutFile = Annotated[
 def report(
     run: Run, format_: o.Format = "terminal", option: Option = None, out: OutFile = None, quiet: o.Quiet = False
 ) -> int:
-    """Print a stored run again, in any format, or write it to a file.
+    """Print a stored audit, comparison or experiment in any format, or write it to a file.
 
     fairaudit report runs/mine --format markdown
 
     fairaudit report runs/mine --format junit --out audit.xml
     """
-    from fairaudit import plugins
     from fairaudit.workflows import report as workflow
 
     format_ = check_format(format_)
-    given = _options(format_, option)
+    kind = workflow.kind_of(run)
+    given = _options(kind, format_, option)
     if out is not None:
         workflow.write_report(run, format_, out, **given)
         if not quiet:
             say(f"written: {out}")
         return 0
-    fitting = {"width": stdout_width(), "color": stdout_colour()}
-    known = plugins.options("reports", format_)
-    write_out(workflow.report(run, format_, **{k: v for k, v in fitting.items() if k in known} | given))
+    write_out(workflow.report(run, format_, **fitted(kind, format_) | given))
     return 0
 
 
-def _options(name: str, texts: Iterable[str] | None) -> dict[str, Any]:
-    """``KEY=VALUE`` as keyword arguments of a format's ``render``; a name that it lacks is for the workflow to refuse."""
-    from fairaudit import plugins
+def _options(kind: type[Record], name: str, texts: Iterable[str] | None) -> dict[str, Any]:
+    """``KEY=VALUE`` as arguments of a format; a name that it lacks is for the workflow to refuse."""
+    from fairaudit.workflows.report import options_of
 
-    known = plugins.options("reports", name)
+    known = options_of(kind, name)
     pairs = {key.replace("-", "_"): value for key, value in p.pairs("--option", texts).items()}
     return {key: _typed(key, value, known[key].annotation) if key in known else value for key, value in pairs.items()}
 

@@ -57,7 +57,7 @@ def sweep(grid: Grid = None, tune: Tune = None, tune_space: TuneSpace = None, **
 
         settle = Tuner(config)
     where = {name: flags[name] for name in ("out", "resume", "format_", "quiet")}
-    return experiment(arms, **where, drawn=drawn, settle=settle)
+    return experiment(arms, **where, page=not flags["no_report"], drawn=drawn, settle=settle)
 
 
 def varied(flag: str, texts: Sequence[str] | None) -> dict[str, str] | None:

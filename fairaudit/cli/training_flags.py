@@ -139,5 +139,12 @@ Resume = Annotated[
     bool, typer.Option("--resume", metavar="", help="Go on with what is in --out.", rich_help_panel=o.OUTPUT)
 ]
 Format = Annotated[
-    str, typer.Option("--format", "-f", metavar="NAME", help="terminal, json or csv.", rich_help_panel=o.OUTPUT)
+    str,
+    typer.Option(
+        "--format",
+        "-f",
+        metavar="NAME",
+        rich_help_panel=o.OUTPUT,
+        help="What is printed on stdout: terminal, json, markdown, csv, html.",
+    ),
 ]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from rich.cells import cell_len
+from rich.console import Console, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -66,6 +68,24 @@ def tables(
             yield Text()
         shown = [*(leads if i == 0 else leads[:1]), *batch]
         yield Padding(_table(shown, wide, width, last_apart), (0, 0, 0, INDENT))
+
+
+def printed(parts: Iterable[RenderableType], width: int, color: bool) -> str:
+    """The text of parts one below another, without spaces at the ends of lines.
+
+    Args:
+        parts: tables and texts, none of which is read as markup.
+        width: columns of the terminal.
+        color: whether styles become escape sequences.
+    """
+    stream = io.StringIO()
+    console = Console(
+        file=stream, width=max(40, width), force_terminal=color, color_system="standard" if color else None,
+        no_color=not color, markup=False, highlight=False, emoji=False, legacy_windows=False, _environ={},
+    )  # fmt: skip
+    for part in parts:
+        console.print(part, soft_wrap=False)
+    return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()).strip("\n") + "\n"
 
 
 def broken(name: str, room: int) -> str:

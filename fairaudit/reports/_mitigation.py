@@ -1,122 +1,186 @@
-"""An experiment for a terminal: every arm's accuracy and disparities beside the baseline's, and who lost."""
+"""An experiment in words: which arms are shown to be better or worse than the baseline, and who lost; for every format."""
 
 from __future__ import annotations
 
-import io
 import math
+from collections import Counter
 from collections.abc import Iterable
-
-from rich.console import Console, RenderableType
-from rich.padding import Padding
-from rich.table import Column, Table
-from rich.text import Text
+from dataclasses import dataclass
 
 from fairaudit.reports import _wording as words
 from fairaudit.results import group_label
-from fairaudit.results.mitigation import ArmResult, MitigationResult, Number
+from fairaudit.results.mitigation import ArmResult, Loser, MitigationResult, Number
 
 MARKS = {"better": "✓", "worse": "✗", "higher": "↑", "lower": "↓", "undecided": " "}
-STYLES = {"better": "green", "worse": "bold red"}
-COLUMNS = (("accuracy", None, "accuracy"), ("accuracy", "worst_group", "worst group"), ("accuracy", "gap", "gap"))
+FRONT = "◆"
+FRONT_SAYS = f"{FRONT} no other arm has both a higher accuracy and a smaller gap"
 NOTES = 4
 """Sentences of one arm that are shown; each seed may have its own."""
-F1 = (("f1", "gap", "F1 gap"), ("f1[macro]", "gap", "F1 gap"))
+UNDEFINED = "undefined: a group has too few images, or none of a class; audit.json of each run gives the reason"
+TOGETHER = "an image is right where every target is; audit_TARGET.json of each run is of one target by itself"
+
+_COLUMNS = (("accuracy", None, "accuracy"), ("accuracy", "worst_group", "worst group"), ("accuracy", "gap", "gap"))
+_F1 = (("f1", "gap", "F1 gap"), ("f1[macro]", "gap", "F1 gap"))
+_KINDS = {None: "", "worst_group": "worst group", "gap": "gap", "spread": "spread"}
 
 
-def render_mitigation(result: MitigationResult, *, width: int = 80, color: bool = False) -> str:
-    """Write an experiment for a terminal.
+@dataclass(frozen=True)
+class Said:
+    """A sentence about one arm.
 
-    Args:
-        result: what it found.
-        width: columns of the terminal.
-        color: whether to colour what is also marked by a sign.
+    Attributes:
+        trend: of what it is about; ``undecided`` of what cannot be said.
+        text: the sentence, without a mark.
     """
-    stream = io.StringIO()
-    console = Console(
-        file=stream, width=max(40, width), force_terminal=color, color_system="standard" if color else None,
-        no_color=not color, markup=False, highlight=False, emoji=False, legacy_windows=False, _environ={},
-    )  # fmt: skip
-    for part in _parts(result):
-        console.print(part, soft_wrap=False)
-    return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()).strip("\n") + "\n"
+
+    trend: str
+    text: str
+
+    @property
+    def mark(self) -> str:
+        """Its mark, ``?`` where nothing can be said."""
+        return MARKS[self.trend].strip() or "?"
 
 
-def _parts(result: MitigationResult) -> Iterable[RenderableType]:
-    s, n = result.settings, result.images
-    target = words.clean(", ".join(s["target"]))
-    yield Text(f"{target} on {n['test']:,} test images, {_runs(s['seeds'])}", style="bold")
-    yield Text(
-        f"{words.clean(s['architecture'])} from {words.clean(s['start'])}; trained on {n['train']:,} images, epochs "
-        f"selected by {s['select']} on {n['validation']:,} others"
-    )
-    for by in s["by"]:
-        yield Text()
-        yield Text(f"by {words.grouping_name(tuple(by))}", style="bold")
-        yield _table(result, tuple(by))
-    yield Text()
-    for line in _sentences(result):
-        yield Padding(Text("· " + line), (0, 0, 0, 0))
+def targets(result: MitigationResult) -> str:
+    """What was predicted, several targets side by side."""
+    return words.clean(", ".join(result.settings["target"]))
 
 
-def _runs(seeds: int) -> str:
+def runs(result: MitigationResult) -> str:
+    """How often everything was trained: ``one seed``, ``mean ± SD of 3 seeds``."""
+    seeds = int(result.settings["seeds"])
     return "one seed" if seeds == 1 else f"mean ± SD of {seeds} seeds"
 
 
-def _table(result: MitigationResult, by: tuple[str, ...]) -> RenderableType:
-    shown = [*COLUMNS, *(f for f in F1 if result.arms[0].number(f[0], f[1], by) is not None)]
-    table = Table(Column("", overflow="fold"), box=None, pad_edge=False, header_style="bold")
-    for _, _, title in shown:
-        table.add_column(title, justify="right", no_wrap=True)
-    for arm in result.arms:
-        numbers = [arm.number(metric, kind, by if kind else ()) for metric, kind, _ in shown]
-        name = words.clean(arm.name) + (" ◆" if arm.on_front and by == tuple(result.settings["by"][0]) else "")
-        table.add_row(name, *(_value(one) for one in numbers))
-        if arm.name != result.baseline and result.baseline is not None:
-            table.add_row("", *(_change(one) for one in numbers))
-    return table
+def setting(result: MitigationResult) -> str:
+    """What was trained from what, on which images."""
+    s, n = result.settings, result.images
+    return (
+        f"{words.clean(s['architecture'])} from {words.clean(s['start'])}; trained on {n['train']:,} images, epochs "
+        f"selected by {words.clean(s['select'])} on {n['validation']:,} others"
+    )
 
 
-def _value(one: Number | None) -> Text:
+def groupings(result: MitigationResult) -> list[tuple[str, ...]]:
+    """Every grouping, the one that the front is about first."""
+    return [tuple(by) for by in result.settings["by"]]
+
+
+def others(result: MitigationResult) -> list[ArmResult]:
+    """Every arm that is compared with the baseline; none without one."""
+    return [] if result.baseline is None else [arm for arm in result.arms if arm.name != result.baseline]
+
+
+def columns(result: MitigationResult, by: tuple[str, ...]) -> list[tuple[str, str | None, str]]:
+    """Metric, kind and heading of the numbers that tables show by a grouping."""
+    return [*_COLUMNS, *(f for f in _F1 if result.arms[0].number(f[0], f[1], by) is not None)]
+
+
+def numbers(result: MitigationResult, arm: ArmResult, by: tuple[str, ...]) -> list[Number | None]:
+    """The numbers of an arm below these headings."""
+    return [arm.number(metric, kind, by if kind else ()) for metric, kind, _ in columns(result, by)]
+
+
+def arm_name(result: MitigationResult, arm: ArmResult, by: tuple[str, ...]) -> str:
+    """An arm as tables name it, marked where it is on the front of this grouping."""
+    return words.clean(arm.name) + (f" {FRONT}" if arm.on_front and by == groupings(result)[0] else "")
+
+
+def value(one: Number | None) -> str:
+    """A number and its standard deviation over seeds."""
     if one is None or math.isnan(one.value):
-        return Text("undefined")
-    return Text(f"{one.value:.3f}" + ("" if math.isnan(one.sd) else f" ±{one.sd:.3f}"))
+        return "undefined"
+    return f"{one.value:.3f}" + ("" if math.isnan(one.sd) else f" ±{one.sd:.3f}")
 
 
-def _change(one: Number | None) -> Text:
+def change(one: Number | None) -> str:
+    """How a number differs from the baseline's, with p and a mark where it is shown."""
     if one is None or math.isnan(one.change):
-        return Text("")
-    p = one.p_images if math.isnan(one.p_seeds) else one.p_seeds
-    said = "" if math.isnan(p) else " p<.001" if p < 0.001 else f" p={p:.3f}".replace("0.", ".")
-    return Text(f"{one.change:+.3f}{said} {MARKS[one.trend]}".rstrip(), style=STYLES.get(one.trend, ""))
+        return ""
+    p = tested(one)
+    said = "" if math.isnan(p) else f" {p_value(p)}"
+    return f"{words.number(one.change, signed=True)}{said} {MARKS[one.trend]}".rstrip()
 
 
-def _sentences(result: MitigationResult) -> Iterable[str]:
+def tested(one: Number) -> float:
+    """The p-value that is told: over seeds, or over images with one seed."""
+    return one.p_images if math.isnan(one.p_seeds) else one.p_seeds
+
+
+def p_value(p: float) -> str:
+    """A p-value in a table, ``p=.012``."""
+    return "p<.001" if p < 0.001 else f"p={p:.3f}".replace("0.", ".")
+
+
+def named(one: Number) -> str:
+    """What a number is called: ``accuracy``, ``worst group accuracy by race``."""
+    kind = _KINDS[one.kind]
+    where = f" by {words.grouping_name(one.by)}" if one.by else ""
+    if one.kind == "worst_group":
+        return f"{words.clean(one.metric)} of the worst group{where}"
+    return f"{words.clean(one.metric)} {kind}".strip() + where
+
+
+def verdicts(result: MitigationResult) -> Iterable[Said]:
+    """What is shown of each arm against the baseline, and of which arms nothing is."""
+    silent = []
+    for arm in others(result):
+        found = [one for one in arm.numbers if one.trend != "undecided"]
+        for trend in ("worse", "lower", "better", "higher"):
+            own = [f"{named(one)} {words.number(one.change, signed=True)}" for one in found if one.trend == trend]
+            if own:
+                yield Said(trend, f"{words.clean(arm.name)} is {trend}: {', '.join(own)}")
+        if not found:
+            silent.append(words.clean(arm.name))
+    if silent:
+        which = "any arm" if len(silent) == len(others(result)) else ", ".join(silent)
+        yield Said("undecided", f"no change is shown for {which}, and none is ruled out")
+
+
+def lost_groups(result: MitigationResult) -> list[tuple[str, int]]:
+    """Who is shown to lose most by the first grouping, and under how many arms, most often first."""
+    by = groupings(result)[0]
+    names = [words.clean(group_label(one.group)) for arm in result.arms for one in arm.losers if one.by == by and one.shown]
+    return Counter(names).most_common()
+
+
+def loss(arm: ArmResult, loser: Loser) -> str:
+    """Who lost most under an arm, and whether that is shown."""
+    group = words.clean(group_label(loser.group))
+    p = "p < .001" if loser.p < 0.001 else f"p = {loser.p:.3f}"
+    p = "no test: nothing scatters" if math.isnan(loser.p) else f"{p} after Holm"
+    shown = "" if loser.shown else ", not shown"
+    return f"{words.clean(arm.name)} costs {group} most: accuracy {loser.before:.3f} → {loser.after:.3f} ({p}{shown})"
+
+
+def how_shown(result: MitigationResult) -> str:
+    """What a mark beside a change means."""
     several = result.settings["seeds"] > 1
-    if len(result.settings["target"]) > 1:
-        yield "an image is right where every target is; audit_TARGET.json of each run is of one target by itself"
-    for arm in result.arms:
-        yield from _losses(arm)
-    if result.baseline is not None and len(result.arms) > 1:
-        how = "by a t-test over seeds and by an interval over images" if several else "by an interval over images"
-        level = f"{result.settings['confidence']:.0%}"
-        yield f"✓ better and ✗ worse than {words.clean(result.baseline)} are shown at {level} {how}; p is " + (
-            "of the seeds" if several else "of the images"
-        )
+    how = "by a t-test over seeds and by an interval over images" if several else "by an interval over images"
+    p = "of the seeds" if several else "of the images"
+    level = f"{result.settings['confidence']:.0%}"
+    return f"✓ better and ✗ worse than {words.clean(result.baseline)} are shown at {level} {how}; p is {p}"
+
+
+def reading(result: MitigationResult) -> Iterable[str]:
+    """How to read the tables: what marks mean, and what is undefined."""
+    if others(result):
+        yield how_shown(result)
     if any(math.isnan(n.value) for arm in result.arms for n in arm.numbers):
-        yield "undefined: a group has too few images, or none of a class; audit.json of each run gives the reason"
+        yield UNDEFINED
     if any(arm.on_front for arm in result.arms) and len(result.arms) > 1:
-        yield "◆ no other arm has both a higher accuracy and a smaller gap"
+        yield FRONT_SAYS
+
+
+def sentences(result: MitigationResult) -> Iterable[str]:
+    """Everything that stands below tables of text: who lost, how to read them, and what methods said."""
+    if len(result.settings["target"]) > 1:
+        yield TOGETHER
     for arm in result.arms:
-        for note in arm.notes[:NOTES]:
-            yield f"{words.clean(arm.name)}: {words.clean(note)}"
+        yield from (loss(arm, loser) for loser in arm.losers)
+    yield from reading(result)
+    for arm in result.arms:
+        yield from (f"{words.clean(arm.name)}: {words.clean(note)}" for note in arm.notes[:NOTES])
         if len(arm.notes) > NOTES:
             yield f"{words.clean(arm.name)}: {len(arm.notes) - NOTES} more sentences are in mitigation.json"
-
-
-def _losses(arm: ArmResult) -> Iterable[str]:
-    for loser in arm.losers:
-        group = words.clean(group_label(loser.group))
-        p = "p < .001" if loser.p < 0.001 else f"p = {loser.p:.3f}"
-        p = "no test: nothing scatters" if math.isnan(loser.p) else f"{p} after Holm"
-        shown = "" if loser.shown else ", not shown"
-        yield (f"{words.clean(arm.name)} costs {group} most: accuracy {loser.before:.3f} → {loser.after:.3f} ({p}{shown})")

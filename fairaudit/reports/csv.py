@@ -5,10 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
+from fairaudit.comparison import Change, ComparisonResult
 from fairaudit.results import AuditResult, Disparity, Estimate, Group, grouping_text
+from fairaudit.results.mitigation import MitigationResult
 from fairaudit.results.spreadsheet import guarded
+
+Row = list[str | float]
 
 HEADER = (
     "by", "group", "n", "metric", "kind", "value", "ci_low", "ci_high", "support", "reason", "p_value", "p_holm", "p_bh",
@@ -16,6 +20,19 @@ HEADER = (
 """``by`` is empty for all images together, and says within which level (``race given age=20-29``) or over which levels
 (``race given age``); ``kind`` is ``value`` for a group's own number, ``shrunk`` for the same drawn towards the others. Only
 differences have p-values."""
+
+CHANGES = (
+    "before", "after", "design", "by", "group", "metric", "kind", "trend", "value_before", "value_after", "change",
+    "ci_low", "ci_high", "p_value", "p_adjusted", "p_exact", "test", "gained", "lost", "sd_before", "sd_after", "support",
+    "reason",
+)  # fmt: skip
+"""Of a comparison: models, whose number, before and after, and the change with its limits; ``kind`` as in ``HEADER``."""
+
+NUMBERS = (
+    "arm", "metric", "kind", "by", "value", "sd", "change", "ci_low", "ci_high", "p_seeds", "image_low", "image_high",
+    "p_images", "trend", "on_front",
+)  # fmt: skip
+"""Of an experiment: ``kind`` is empty for all images, limits and p are of the change over seeds and over images."""
 
 
 def render(result: AuditResult) -> str:
@@ -27,14 +44,39 @@ def render(result: AuditResult) -> str:
     Args:
         result: the audit.
     """
-    stream = io.StringIO(newline="")
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(HEADER)
-    writer.writerows([guarded(cell) if isinstance(cell, str) else cell for cell in row] for row in rows(result))
-    return stream.getvalue()
+    return _text(*table_of(result))
 
 
-def rows(result: AuditResult) -> Iterator[list[str | float]]:
+def render_comparison(result: ComparisonResult) -> str:
+    """Write every change of every group, and over groups, as a table with the columns of ``CHANGES``.
+
+    Args:
+        result: the comparison.
+    """
+    return _text(*table_of(result))
+
+
+def render_mitigation(result: MitigationResult) -> str:
+    """Write one line per arm and number, for plots of accuracy against disparity: the columns of ``NUMBERS``.
+
+    Args:
+        result: the experiment.
+    """
+    return _text(*table_of(result))
+
+
+def table_of(result: AuditResult | ComparisonResult | MitigationResult) -> tuple[tuple[str, ...], Iterator[Row]]:
+    """The columns of a record's table, and its rows as values; what is undefined or unknown is an empty text.
+
+    Args:
+        result: an audit, a comparison or an experiment.
+    """
+    if isinstance(result, AuditResult):
+        return HEADER, rows(result)
+    return (CHANGES, _changes(result)) if isinstance(result, ComparisonResult) else (NUMBERS, _arms(result))
+
+
+def rows(result: AuditResult) -> Iterator[Row]:
     """The table's rows as values, columns as in ``HEADER``; what is undefined or unknown is an empty text."""
     for metric, estimate in result.overall.metrics.items():
         yield ["", "", result.overall.n, metric, "value", *_numbers(estimate)]
@@ -56,7 +98,39 @@ def rows(result: AuditResult) -> Iterator[list[str | float]]:
             yield [by, _spelt(one.group), "", one.metric, one.kind or "disparity", *_numbers(one.estimate, one)]
 
 
-def _numbers(estimate: Estimate, of: Disparity | None = None) -> list[str | float]:
+def _changes(result: ComparisonResult) -> Iterator[Row]:
+    for pair in result.pairs:
+        for grouping in (pair.overall, *pair.groupings):
+            for c in grouping.changes:
+                names = [pair.before, pair.after, pair.design.value, ",".join(grouping.by), _spelt(c.group)]
+                yield [*names, c.metric, c.kind or "value", c.trend.value, *_change(c)]
+
+
+def _change(c: Change) -> Row:
+    numbers = (c.before.value, c.after.value, c.change.value, c.change.ci_low, c.change.ci_high)
+    counts: Row = ["" if n is None else n for n in (c.gained, c.lost)]
+    p = map(_number, (c.p, c.p_adjusted, c.p_exact))
+    sd = map(_number, c.sd or (None, None))
+    return [*map(_number, numbers), *p, c.test or "", *counts, *sd, c.change.support, c.change.reason or ""]
+
+
+def _arms(result: MitigationResult) -> Iterator[Row]:
+    for arm in result.arms:
+        for n in arm.numbers:
+            numbers = (n.value, n.sd, n.change, n.ci_low, n.ci_high, n.p_seeds, n.image_low, n.image_high, n.p_images)
+            names = [arm.name, n.metric, n.kind or "", " ".join(n.by)]
+            yield [*names, *map(_number, numbers), n.trend, "yes" if arm.on_front else "no"]
+
+
+def _text(header: Sequence[str], lines: Iterable[Row]) -> str:
+    stream = io.StringIO(newline="")
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows([guarded(cell) if isinstance(cell, str) else cell for cell in line] for line in lines)
+    return stream.getvalue()
+
+
+def _numbers(estimate: Estimate, of: Disparity | None = None) -> Row:
     numbers = map(_number, (estimate.value, estimate.ci_low, estimate.ci_high))
     p = (None, None, None) if of is None else (of.p_value, of.p_holm, of.p_bh)
     return [*numbers, estimate.support, estimate.reason or "", *map(_number, p)]

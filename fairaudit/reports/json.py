@@ -1,8 +1,13 @@
-"""The record itself, the same text as ``audit.json``, for programs."""
+"""The record itself, the same text as ``audit.json``, for programs.
+
+Comparisons are the text of ``comparison.json``, experiments of ``mitigation.json``.
+"""
 
 from __future__ import annotations
 
+from fairaudit.comparison import ComparisonResult, comparison_json
 from fairaudit.results import AuditResult, to_json
+from fairaudit.results.mitigation import MitigationResult, mitigation_json
 
 
 def render(result: AuditResult) -> str:
@@ -12,3 +17,21 @@ def render(result: AuditResult) -> str:
         result: the audit.
     """
     return to_json(result)
+
+
+def render_comparison(result: ComparisonResult) -> str:
+    """Write a comparison as JSON, laid out as ``fairaudit list schema comparison`` publishes.
+
+    Args:
+        result: the comparison.
+    """
+    return comparison_json(result)
+
+
+def render_mitigation(result: MitigationResult) -> str:
+    """Write an experiment as JSON, laid out as ``fairaudit list schema mitigation`` publishes.
+
+    Args:
+        result: the experiment.
+    """
+    return mitigation_json(result)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from fairaudit.comparison import Change, ComparisonResult, PairComparison, Trend
+from fairaudit.reports import _comparison as compared
+from fairaudit.reports import _mitigation as mitigated
 from fairaudit.reports import _wording as words
 from fairaudit.reports._besides import SHRUNK, Aside, Cell, asides, shrunk_column
 from fairaudit.reports._labels import label_metrics, label_rows, shown
@@ -21,6 +24,7 @@ from fairaudit.reports._selection import (
     worst_first,
 )
 from fairaudit.results import AuditResult, Estimate, GroupingResult, RuleResult, Verdict
+from fairaudit.results.mitigation import MitigationResult, Number
 
 
 def render(result: AuditResult, *, metrics: tuple[str, ...] = (), rows: int = 10) -> str:
@@ -53,6 +57,78 @@ def render(result: AuditResult, *, metrics: tuple[str, ...] = (), rows: int = 10
     if result.notes:
         lines += ["### Notes", "", *(f"- {_safe(words.clean(note))}" for note in result.notes), ""]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def render_comparison(result: ComparisonResult, *, metrics: tuple[str, ...] = ()) -> str:
+    """Write a comparison as Markdown.
+
+    Args:
+        result: the comparison.
+        metrics: which metrics to show; empty shows accuracy.
+
+    Raises:
+        UnknownNameError: the comparison has no such metric.
+    """
+    chosen = compared.chosen(result, metrics)
+    lines = [line for pair in result.pairs for line in _pair(result, pair, chosen)]
+    if (rest := compared.hidden(result, chosen)) > 0:
+        lines += [f"{words.count(rest, 'more metric')} of every group: csv or json.", ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def render_mitigation(result: MitigationResult) -> str:
+    """Write an experiment as Markdown.
+
+    Args:
+        result: the experiment.
+    """
+    tested = f"{result.images['test']:,} test images, {mitigated.runs(result)}"
+    lines = [
+        f"## Mitigation of {_safe(mitigated.targets(result))}",
+        "",
+        f"{_safe(tested)}. {_safe(mitigated.setting(result))}.",
+    ]
+    if found := [f"- {one.mark} {_safe(one.text)}" for one in mitigated.verdicts(result)]:
+        lines += ["", *found]
+    for by in mitigated.groupings(result):
+        heads = [title for _, _, title in mitigated.columns(result, by)]
+        rows = [
+            [_safe(mitigated.arm_name(result, arm, by)), *map(_number, mitigated.numbers(result, arm, by))]
+            for arm in result.arms
+        ]
+        lines += ["", f"### By {_safe(words.grouping_name(by))}", "", *_table(("arm", *heads), rows)]
+    lines += ["", *(f"- {_safe(line)}" for line in mitigated.sentences(result))]
+    return "\n".join([*lines, *(f"- {_safe(words.clean(note))}" for note in result.notes)]).rstrip() + "\n"
+
+
+def _number(one: Number | None) -> str:
+    text, moved = _safe(mitigated.value(one)), _safe(mitigated.change(one))
+    return f"{text}<br>{moved}" if moved else text
+
+
+def _pair(result: ComparisonResult, pair: PairComparison, metrics: Sequence[str]) -> Iterator[str]:
+    yield from (f"## {_safe(compared.title(result, pair))}", "", f"{_safe(compared.design(result, pair))}.", "")
+    for metric in metrics:
+        overall = [c for c in pair.overall.changes if c.metric == metric]
+        for grouping in pair.groupings:
+            groups, over = compared.of_metric(grouping, metric)
+            yield from (f"### {_safe(words.clean(metric))} by {_safe(words.grouping_name(grouping.by))}", "")
+            yield from (f"- {one.mark} {_safe(one.text)}" for one in compared.sentences(groups, over))
+            yield ""
+            for head, rows in (("group", [*groups, *overall]), ("over groups", over)):
+                if rows:
+                    yield from _table((head, "before", "after", "change", "p"), map(_change, rows))
+                    yield ""
+    notes = [f"- {_safe(words.clean(note))}" for note in compared.notes(result, pair, metrics)]
+    yield from ("Notes:", "", *notes, "") if notes else ()
+
+
+def _change(c: Change) -> list[str]:
+    cells = (compared.row_name(c), compared.side(c, 0), compared.side(c, 1), compared.change(c), compared.p_cell(c))
+    name, *numbers = map(_safe, cells)
+    if c.trend is Trend.WORSE:
+        return [f"**{name}**", *numbers]
+    return ["*all images*" if c.group is None and c.kind is None else name, *numbers]
 
 
 def _labels(result: AuditResult, grouping: GroupingResult, metric: str, most: int) -> Iterator[str]:

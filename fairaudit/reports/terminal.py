@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Sequence
 
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.padding import Padding
 from rich.table import Column, Table
 from rich.text import Text
 
+from fairaudit.comparison import ComparisonResult
 from fairaudit.reports import _wording as words
 from fairaudit.reports._besides import SHRUNK, Aside, Cell, asides, shrunk_column
 from fairaudit.reports._footnotes import STYLES, Footnotes
 from fairaudit.reports._labels import label_metrics, label_rows, labels_of
 from fairaudit.reports._labels import shown as label_shown
-from fairaudit.reports._layout import TextColumn, broken, tables
+from fairaudit.reports._layout import TextColumn, broken, printed, tables
 from fairaudit.reports._rules import SEVERITY, deciding, group_key, ruled, ruled_metrics
 from fairaudit.reports._selection import (
     chosen_metrics,
@@ -27,7 +27,10 @@ from fairaudit.reports._selection import (
     told_apart_note,
     worst_first,
 )
+from fairaudit.reports._terminal_comparison import comparison_text
+from fairaudit.reports._terminal_mitigation import mitigation_text
 from fairaudit.results import AuditResult, Disparity, GroupingResult, GroupResult, RuleResult, Verdict
+from fairaudit.results.mitigation import MitigationResult
 
 
 def render(
@@ -46,22 +49,35 @@ def render(
         UnknownNameError: the audit has no such metric.
     """
     page = _Page(result, max(40, width), chosen_metrics(result, metrics), rows, bool(metrics))
-    stream = io.StringIO()
-    console = Console(
-        file=stream,
-        width=page.width,
-        force_terminal=color,
-        color_system="standard" if color else None,
-        no_color=not color,
-        markup=False,
-        highlight=False,
-        emoji=False,
-        legacy_windows=False,
-        _environ={},
-    )
-    for part in page.parts():
-        console.print(part, soft_wrap=False)
-    return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()).strip("\n") + "\n"
+    return printed(page.parts(), page.width, color)
+
+
+def render_comparison(
+    result: ComparisonResult, *, width: int = 80, color: bool = False, metrics: tuple[str, ...] = ()
+) -> str:
+    """Write a comparison for a terminal.
+
+    Args:
+        result: the comparison.
+        width: columns of the terminal; tables are split, never cut.
+        color: whether to colour what is also marked by a sign and a word.
+        metrics: which metrics to show; empty shows accuracy. All of them are in the JSON.
+
+    Raises:
+        UnknownNameError: the comparison has no such metric.
+    """
+    return comparison_text(result, width, color, metrics)
+
+
+def render_mitigation(result: MitigationResult, *, width: int = 80, color: bool = False) -> str:
+    """Write an experiment for a terminal.
+
+    Args:
+        result: what it found.
+        width: columns of the terminal.
+        color: whether to colour what is also marked by a sign.
+    """
+    return mitigation_text(result, width, color)
 
 
 class _Page:

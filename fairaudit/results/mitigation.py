@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from fairaudit.results.audit import Group
+from fairaudit.results.lines import laid_out
 from fairaudit.results.plain import plain
 
-MITIGATION_VERSION = 1
+MITIGATION_VERSION = 2
+READABLE = (1, MITIGATION_VERSION)
+"""Versions of the layout that can be read; the first has neither epochs nor the numbers of each seed."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,7 @@ class Number:
         image_high: upper limit.
         p_images: of the change over images.
         trend: better, worse, higher, lower or undecided: what both tests show (with one seed: the one over images).
+        by_seed: the value of each run, in their order; empty where the record does not say.
     """
 
     metric: str
@@ -46,6 +50,7 @@ class Number:
     image_high: float
     p_images: float
     trend: str
+    by_seed: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,28 @@ class Loser:
 
 
 @dataclass(frozen=True)
+class Epoch:
+    """One epoch of a training, on the training images and, after it, on the validation images.
+
+    Attributes:
+        epoch: counted from 1.
+        loss: mean of the loss that was minimised, over the epoch's batches.
+        score: what epochs are selected by, larger is better; nan without validation.
+        mean: accuracy on validation images, mean over groups, each counting once; nan without validation.
+        worst: likewise, of the worst group.
+        group_accuracies: of each group in the order of the experiment's ``groups``, nan where it has no validation image;
+            empty without validation.
+    """
+
+    epoch: int
+    loss: float
+    score: float = math.nan
+    mean: float = math.nan
+    worst: float = math.nan
+    group_accuracies: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
 class SeedRun:
     """One training.
 
@@ -78,12 +105,31 @@ class SeedRun:
         folder: where its checkpoint, predictions and audit are, below the run's folder.
         selected: epoch whose weights were kept, of the last stage; 0 where nothing was trained by epochs.
         seconds: wall-clock time of training.
+        epochs: of the last stage; empty where nothing was trained by epochs or the record does not say.
     """
 
     seed: int
     folder: str
     selected: int
     seconds: float
+    epochs: tuple[Epoch, ...] = ()
+
+
+@dataclass(frozen=True)
+class Point:
+    """One number at one epoch, over the seeds that trained so long.
+
+    Attributes:
+        epoch: counted from 1.
+        mean: over seeds.
+        low: the smallest.
+        high: the largest.
+    """
+
+    epoch: int
+    mean: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True)
@@ -115,6 +161,20 @@ class ArmResult:
         found = (n for n in self.numbers if (n.metric, n.kind, n.by) == (metric, kind, by))
         return next(found, None)
 
+    def curve(self, what: str) -> tuple[Point, ...]:
+        """One number of every epoch over seeds; epochs at which no seed has it are left out.
+
+        Args:
+            what: ``loss``, ``score``, ``mean`` or ``worst``.
+        """
+        found: dict[int, list[float]] = {}
+        for run in self.runs:
+            for one in run.epochs:
+                value = float(getattr(one, what))
+                if math.isfinite(value):
+                    found.setdefault(one.epoch, []).append(value)
+        return tuple(Point(epoch, sum(v) / len(v), min(v), max(v)) for epoch, v in sorted(found.items()))
+
 
 @dataclass(frozen=True)
 class MitigationResult:
@@ -143,4 +203,49 @@ def mitigation_json(result: MitigationResult) -> str:
     """The text of ``mitigation.json``: numbers to ten significant digits, null where undefined."""
     record = asdict(result)
     first = {"schema_version": record.pop("schema_version")}
-    return json.dumps(plain({**first, **record}), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return "".join(laid_out(plain({**first, **record}))) + "\n"
+
+
+def mitigation_from_record(record: Mapping[str, Any]) -> MitigationResult:
+    """The experiment that a record describes.
+
+    Args:
+        record: laid out as ``mitigation_json`` does, or as its first version did; a file is validated before it comes here.
+    """
+    return MitigationResult(
+        dict(record["settings"]),
+        dict(record["images"]),
+        dict(record["groups"]),
+        record["baseline"],
+        tuple(_arm(arm) for arm in record["arms"]),
+        tuple(record["notes"]),
+    )
+
+
+def _arm(record: Mapping[str, Any]) -> ArmResult:
+    return ArmResult(
+        record["name"],
+        record["loss"],
+        record["method"],
+        tuple(SeedRun(**{**run, "epochs": tuple(map(_epoch, run.get("epochs", ())))}) for run in record["runs"]),
+        tuple(_number(number) for number in record["numbers"]),
+        tuple(Loser(**{**one, "by": tuple(one["by"]), "p": _real(one["p"])}) for one in record["losers"]),
+        record["on_front"],
+        tuple(record["notes"]),
+    )
+
+
+def _number(record: Mapping[str, Any]) -> Number:
+    texts: dict[str, Any] = {key: record[key] for key in ("metric", "kind", "trend")}
+    values: dict[str, Any] = {key: _real(value) for key, value in record.items() if key not in (*texts, "by", "by_seed")}
+    by_seed = tuple(map(_real, record.get("by_seed", ())))
+    return Number(**texts, **values, by=tuple(record["by"]), by_seed=by_seed)
+
+
+def _epoch(record: Mapping[str, Any]) -> Epoch:
+    loss, score, mean, worst = (_real(record[name]) for name in ("loss", "score", "mean", "worst"))
+    return Epoch(record["epoch"], loss, score, mean, worst, tuple(map(_real, record["group_accuracies"])))
+
+
+def _real(value: float | None) -> float:
+    return math.nan if value is None else float(value)

@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from fairaudit.artifacts.comparisons import comparison_file, write_comparison
+from fairaudit.artifacts.comparisons import COMPARISON, comparison_file, write_comparison
 from fairaudit.artifacts.tables import TableColumns, read_predictions
-from fairaudit.comparison import ComparisonResult
+from fairaudit.comparison import ComparisonResult, comparison_json
 from fairaudit.config import AuditSettings
 from fairaudit.errors import UsageError
 from fairaudit.workflows.audit import _asked_besides
 from fairaudit.workflows.changes import over_seeds, pair_sides
+from fairaudit.workflows.pages import write_page
 from fairaudit.workflows.sides import Side, aligned
 
 __all__ = ["Side", "compare", "compare_files"]
@@ -69,6 +70,7 @@ def compare_files(
     seeds: bool = False,
     unpaired: bool = False,
     out: Path | None = None,
+    page: bool = False,
 ) -> tuple[ComparisonResult, Path | None]:
     """Compare tables of predictions.
 
@@ -80,6 +82,7 @@ def compare_files(
         seeds: whether each side is one model trained several times.
         unpaired: treat the images as different ones.
         out: file to write, or folder for a ``comparison.json``; None writes nothing.
+        page: whether a folder gets ``report.html`` and figures as well; a file is the record alone.
 
     Returns:
         What was found, and the file that was written.
@@ -103,5 +106,8 @@ def compare_files(
     if out is None:
         return result, None
     target = comparison_file(out)
-    write_comparison(result, target)
+    if page and target != out:
+        write_page(result, out, {COMPARISON: comparison_json(result)})
+    else:
+        write_comparison(result, target)
     return result, target

@@ -10,12 +10,15 @@ from pathlib import Path
 from fairaudit.config import Arm, MitigateConfig
 
 CONFIG = "mitigate.toml"
+CACHE = "cache"
 RECORD = "mitigation.json"
 TRADEOFF = "tradeoff.csv"
 COMPARISON = "comparison.json"
 CHECKPOINT = "model.pt"
 PREDICTIONS = "predictions.parquet"
 RUN = "run.json"
+AUDIT = "audit.json"
+HISTORY = "history.json"
 
 
 def run_folder(out: Path, arm: Arm, seed: int) -> Path:

@@ -7,9 +7,9 @@ where both say so; with a single seed there is only the second, and the notes sa
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,13 @@ from fairaudit.comparison import Change, ComparisonResult, PairComparison, compa
 from fairaudit.config import Arm, AuditSettings, MitigateConfig
 from fairaudit.metrics.groups import cross
 from fairaudit.predictions import Column, Predictions, Task
+from fairaudit.reports.csv import render_mitigation
 from fairaudit.results.mitigation import ArmResult, Loser, MitigationResult, Number, SeedRun, mitigation_json
 from fairaudit.workflows.compare import Side, compare
 from fairaudit.workflows.experiment import Experiment
 from fairaudit.workflows.labels import columns_of
-from fairaudit.workflows.run_folders import COMPARISON, PREDICTIONS, RECORD, RUN, TRADEOFF, run_folder
+from fairaudit.workflows.run_folders import COMPARISON, PREDICTIONS, RECORD, TRADEOFF, run_folder
+from fairaudit.workflows.seed_runs import read_run
 
 OVER_GROUPS = ("worst_group", "gap", "spread")
 UNDECIDED = "undecided"
@@ -60,7 +62,7 @@ def summarise_arms(experiment: Experiment, out: Path) -> MitigationResult:
         notes=(*experiment.notes, *_notes(config)),
     )
     write_whole(out / RECORD, mitigation_json(result))
-    write_whole(out / TRADEOFF, tradeoff_csv(result))
+    write_whole(out / TRADEOFF, render_mitigation(result))
     return result
 
 
@@ -79,35 +81,6 @@ def pareto_front(positions: Sequence[tuple[float, float]]) -> list[bool]:
         )
         for one, here in zip(positions, known, strict=True)
     ]
-
-
-def tradeoff_csv(result: MitigationResult) -> str:
-    """One line per arm and number, for plots of accuracy against disparity."""
-    lines = ["arm,metric,kind,by,value,sd,change,ci_low,ci_high,p_seeds,image_low,image_high,p_images,trend,on_front"]
-    for arm in result.arms:
-        for n in arm.numbers:
-            numbers = (n.value, n.sd, n.change, n.ci_low, n.ci_high, n.p_seeds, n.image_low, n.image_high, n.p_images)
-            cells = [arm.name, n.metric, n.kind or "", " ".join(n.by), *(_cell(v) for v in numbers)]
-            lines.append(",".join(map(_quoted, [*cells, n.trend, "yes" if arm.on_front else "no"])))
-    return "\n".join(lines) + "\n"
-
-
-def _cell(value: float) -> str:
-    return f"{value:.10g}" if math.isfinite(value) else ""
-
-
-def _quoted(text: str) -> str:
-    if text[:1] in ("=", "+", "-", "@") and not _is_number(text):  # a spreadsheet would take it for a formula
-        text = "'" + text
-    return '"' + text.replace('"', '""') + '"' if set(text) & set(',"\n') else text
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _read(out: Path, arm: Arm, seed: int) -> Predictions:
@@ -166,17 +139,19 @@ def _arm(
 ) -> ArmResult:
     one = None if seeds is None else seeds.pairs[0]
     other = images.pairs[0]
-    runs, notes = [], []
-    for seed in range(config.seeds):
-        folder = run_folder(out, arm, seed)
-        record = json.loads((folder / RUN).read_text(encoding="utf-8"))
-        selected = [stage["epoch"] for stage in record["selected"].values()]
-        seconds = float(sum(record["seconds"].values()))
-        runs.append(SeedRun(seed, folder.relative_to(out).as_posix(), selected[-1] if selected else 0, seconds))
-        notes.append(record["notes"])
-    numbers = tuple(_number(metric, kind, by, one, other, alone) for metric, kind, by in _asked(other))
+    folders = [run_folder(out, arm, seed) for seed in range(config.seeds)]
+    told = [read_run(folder) for folder in folders]
+    runs = tuple(
+        SeedRun(seed, folder.relative_to(out).as_posix(), run.selected, run.seconds, run.epochs)
+        for seed, (folder, run) in enumerate(zip(folders, told, strict=True))
+    )
+    numbers = tuple(
+        replace(_number(*named, one, other, alone), by_seed=tuple(run.values.get(named, math.nan) for run in told))
+        for named in _asked(other)
+    )
     losers = () if alone else tuple(_losers(one or other, 1 - config.audit.confidence))
-    return ArmResult(arm.name, arm.loss, arm.method, tuple(runs), numbers, losers, False, tuple(_told(notes)))
+    notes = tuple(_told([run.notes for run in told]))
+    return ArmResult(arm.name, arm.loss, arm.method, runs, numbers, losers, False, notes)
 
 
 def _told(notes: Sequence[Sequence[str]]) -> Iterable[str]:
@@ -255,7 +230,7 @@ def _position(arm: ArmResult, by: tuple[str, ...]) -> tuple[float, float]:
 
 
 def _on_front(arm: ArmResult, on: bool) -> ArmResult:
-    return ArmResult(arm.name, arm.loss, arm.method, arm.runs, arm.numbers, arm.losers, on, arm.notes)
+    return replace(arm, on_front=on)
 
 
 def _settings(experiment: Experiment) -> dict[str, Any]:

@@ -50,7 +50,13 @@ def test_out_is_a_file_or_a_folder(two: tuple[Path, Path], cli: Cli) -> None:
     assert first.err == "written: found/comparison.json\n"
     assert Path("found/comparison.json").read_text() == first.out
     assert cli(*words, "--out", "mine.json", "-q").err == ""
-    assert files_below(Path()) == ["found", "found/comparison.json", "mine.json"]
+    stem = "found/figures/changes-race-accuracy"
+    assert files_below(Path()) == [
+        "found", "found/comparison.json", "found/figures", f"{stem}.png", f"{stem}.svg", "found/report.html", "mine.json",
+    ]  # fmt: skip
+    assert Path("found/report.html").read_text() == cli(*words[:-1], "html").out
+    assert cli(*words, "--out", "bare", "--no-report", "-q").code == 0
+    assert files_below(Path("bare")) == ["comparison.json"]
     assert json.loads(Path("mine.json").read_text()) == first.record
 
 
@@ -113,7 +119,13 @@ def test_refusals(two: tuple[Path, Path], cli: Cli) -> None:
     cli("compare", "--before", before, *words).refused(
         "--before and --after belong together: one run of each side per seed"
     )
-    cli("compare", before, after, *words, "-f", "jsn").refused("unknown format of a comparison 'jsn'; did you mean 'json'?")
+    cli("compare", before, after, *words, "-f", "jsn").refused("unknown report format 'jsn'; did you mean 'json'?")
+    cli("compare", before, after, *words, "-f", "model-card").refused(
+        "the report format 'model-card' cannot show a comparison; choose from csv, html, json, junit, markdown, terminal"
+    )
+    cli("compare", before, after, *words, "-f", "csv", "--metric", "f1").refused(
+        "--metric: the format csv has every metric; leave the flag out"
+    )
     frame = pd.read_csv(after)
     frame.loc[3, "race"] = "b"
     frame.to_csv(after, index=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from fairaudit.reports._mitigation import render_mitigation
+from fairaudit.reports.terminal import render_mitigation
 from fairaudit.results.mitigation import ArmResult, Loser, MitigationResult, Number, SeedRun
 
 NAN = math.nan

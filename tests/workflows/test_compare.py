@@ -14,7 +14,7 @@ from fairaudit.comparison import Change, ComparisonResult, Design, Trend, compar
 from fairaudit.config import AuditSettings
 from fairaudit.errors import PredictionsError, UnknownNameError, UsageError
 from fairaudit.predictions import Column, IntArray, Predictions, Task
-from fairaudit.reports._comparison import render_comparison
+from fairaudit.reports.terminal import render_comparison
 from fairaudit.results import group_label
 from fairaudit.workflows.audit import audit
 from fairaudit.workflows.compare import Side, compare, compare_files

@@ -33,6 +33,9 @@ def test_refusals(run: Path, tmp_path: Path) -> None:
         report(run, "json", width=3)
     with pytest.raises(ArtifactError, match="no such file"):
         report(run / "other.json", "json")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ArtifactError, match=r"empty is not a run folder: it holds none of audit.json, mitigation.json, comp"):
+        report(tmp_path / "empty", "json")
 
 
 def test_files_are_the_text_and_parquet_is_the_table(run: Path, tmp_path: Path) -> None:

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairaudit.predictions import Column, Predictions, Task
+from fairaudit.reports.csv import render_mitigation
 from fairaudit.results.mitigation import ArmResult, MitigationResult, Number
-from fairaudit.workflows.tradeoff import pareto_front, pooled, tradeoff_csv
+from fairaudit.workflows.tradeoff import pareto_front, pooled
 
 values = st.sampled_from([0.1, 0.2, 0.3, 0.4, math.nan])
 
@@ -59,6 +60,6 @@ def test_a_name_that_a_spreadsheet_would_run_is_quoted() -> None:
     nan = math.nan
     number = Number("accuracy", "gap", ("race",), 0.5, nan, -0.1, nan, nan, nan, nan, nan, nan, "undecided")
     arm = ArmResult('=cmd|"x",1', "l", None, (), (number,), (), True)
-    header, line = tradeoff_csv(MitigationResult({}, {}, {}, None, (arm,))).splitlines()
+    header, line = render_mitigation(MitigationResult({}, {}, {}, None, (arm,))).splitlines()
     assert line == '"\'=cmd|""x"",1",accuracy,gap,race,0.5,,-0.1,,,,,,,undecided,yes'
     assert len(header.split(",")) == 15

@@ -1,0 +1,63 @@
+"""An experiment for a terminal: every arm's accuracy and disparities beside the baseline's, and who lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.console import RenderableType
+from rich.table import Column, Table
+from rich.text import Text
+
+from fairaudit.reports import _mitigation as said
+from fairaudit.reports import _wording as words
+from fairaudit.reports._layout import printed
+from fairaudit.results.mitigation import MitigationResult, Number
+
+_NAME = 26
+STYLES = {"better": "green", "worse": "bold red"}
+
+
+def mitigation_text(result: MitigationResult, width: int, color: bool) -> str:
+    """Write an experiment for a terminal.
+
+    Args:
+        result: what it found.
+        width: columns of the terminal.
+        color: whether to colour what is also marked by a sign.
+    """
+    return printed(_parts(result), width, color)
+
+
+def _parts(result: MitigationResult) -> Iterable[RenderableType]:
+    heading = f"{said.targets(result)} on {result.images['test']:,} test images, {said.runs(result)}"
+    yield Text(heading, style="bold")
+    yield Text(said.setting(result))
+    for by in said.groupings(result):
+        yield Text()
+        yield Text(f"by {words.grouping_name(by)}", style="bold")
+        yield _table(result, by)
+    yield Text()
+    points = Table.grid(Column(no_wrap=True), Column(overflow="fold"))
+    for line in said.sentences(result):
+        points.add_row("· ", Text(line))
+    yield points
+
+
+def _table(result: MitigationResult, by: tuple[str, ...]) -> RenderableType:
+    table = Table(Column("", overflow="fold"), box=None, pad_edge=False, header_style="bold")
+    for _, _, title in said.columns(result, by):
+        table.add_column(title, justify="right", no_wrap=True)
+    compared = {arm.name for arm in said.others(result)}
+    for arm in result.arms:
+        numbers = said.numbers(result, arm, by)
+        # arms of a sweep have long names, which break where a setting begins
+        name = said.arm_name(result, arm, by)
+        name = name if len(name) <= _NAME else name.replace("(", "\n  (")
+        table.add_row(name, *(_cell(one, arm.name in compared) for one in numbers))
+    return table
+
+
+def _cell(one: Number | None, compared: bool) -> Text:
+    if not compared:
+        return Text(said.value(one))
+    return Text.assemble(f"{said.value(one)}\n", (said.change(one), "" if one is None else STYLES.get(one.trend, "")))
