@@ -18,6 +18,7 @@ from fairaudit.cli.compare import compare
 from fairaudit.cli.data import data
 from fairaudit.cli.demo import demo
 from fairaudit.cli.evaluate import evaluate
+from fairaudit.cli.explain import explain
 from fairaudit.cli.gate import gate
 from fairaudit.cli.list import list_
 from fairaudit.cli.merge import merge
@@ -69,6 +70,7 @@ app.command("gate")(gate)
 app.command("plan")(plan)
 app.command("compare")(compare)
 app.command("merge")(merge)
+app.command("explain")(explain)
 app.command("mitigate")(mitigate)
 app.command("sweep")(sweep)
 app.command("report")(report)

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from fairaudit.config.audit import AuditSettings
 from fairaudit.config.base import Settings
+from fairaudit.config.explain import ExplainSettings
 from fairaudit.config.model import InferenceSettings, ModelSettings
 from fairaudit.config.policy import OnInconclusive
 
@@ -28,6 +29,7 @@ class EvaluateConfig(Settings):
         inference: how it is run.
         audit: what is audited.
         on_inconclusive: see ``Policy``.
+        explain: what ``fairaudit explain`` does with the same model and images; ``evaluate`` leaves it alone.
     """
 
     model: Path
@@ -40,6 +42,7 @@ class EvaluateConfig(Settings):
     inference: InferenceSettings = Field(default_factory=InferenceSettings)
     audit: AuditSettings = Field(default_factory=AuditSettings)
     on_inconclusive: OnInconclusive = "error"
+    explain: ExplainSettings = Field(default_factory=ExplainSettings)
 
     @model_validator(mode="before")
     @classmethod

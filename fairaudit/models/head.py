@@ -66,16 +66,25 @@ class Task:
         Args:
             logits: (b, outputs of the whole network).
         """
+        evidence = self.evidence(logits)
+        if self.merged is None and self.activation == "sigmoid":
+            return torch.cat([torch.sigmoid(-evidence[:, 1:]), torch.sigmoid(evidence[:, 1:])], dim=1)
+        return functional.softmax(evidence, dim=1)
+
+    def evidence(self, logits: Tensor) -> Tensor:
+        """What speaks for each class, (b,k) float32: numbers whose softmax are the scores, however sure those are.
+
+        Args:
+            logits: (b, outputs of the whole network).
+        """
         own = logits[:, list(self.columns)].float()
         if self.merged is None:
-            if self.activation == "softmax":
-                return functional.softmax(own, dim=1)
-            return torch.cat([torch.sigmoid(-own), torch.sigmoid(own)], dim=1)
+            return own if self.activation == "softmax" else torch.cat([torch.zeros_like(own), own], dim=1)
         # In logarithms, because the scores of 18,000 classes may all be too small for a float.
         activated = functional.log_softmax(own, dim=1) if self.activation == "softmax" else functional.logsigmoid(own)
         parts = [activated[:, list(positions)] for positions in self.merged]
         combined = [p.amax(dim=1) if self.merge_by == "max" else p.logsumexp(dim=1) for p in parts]
-        return functional.softmax(torch.stack(combined, dim=1), dim=1)
+        return torch.stack(combined, dim=1)
 
     @property
     def description(self) -> str:
