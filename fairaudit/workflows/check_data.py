@@ -23,7 +23,8 @@ FEWEST_PIXELS = 32
 """Below this height or width a face has too few pixels for most networks to tell."""
 MOST_TIMES = 10
 """A class or group with more than so many times the images of another is named as imbalance."""
-MOST_DISTANCE = 16
+MOST_DISTANCE = 10
+"""Beyond it unrelated faces are near by the thousand, and their comparison takes minutes."""
 
 Sets = list[list[int]]
 

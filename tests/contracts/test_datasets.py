@@ -108,6 +108,7 @@ def test_no_source_imports_torch() -> None:
         "import json, sys\n"
         "from fairaudit import plugins\n"
         "import fairaudit.data.locate, fairaudit.data.sampling, fairaudit.workflows.profile\n"
+        "import fairaudit.workflows.check_data, fairaudit.workflows.data_reports\n"
         "reached = {n: (plugins.load('datasets', n), 'torch' in sys.modules)[1] for n in plugins.names('datasets')}\n"
         "print(json.dumps(reached))\n"
     )
