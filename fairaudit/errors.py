@@ -12,6 +12,7 @@
     │   ├── UnsafeCheckpointError loading it would run code that it carries
     │   └── ArchitectureError     the network is unknown or cannot be told from others
     ├── TrainingError             a training run that cannot start or go on
+    │   └── DivergenceError       its numbers are no numbers any more; going on would not mend them
     ├── PredictionsError          a predictions table
     ├── ArtifactError             an audit or run folder that cannot be read
     └── OutputError               a result that could not be written
@@ -75,6 +76,10 @@ class ArchitectureError(CheckpointError):
 
 class TrainingError(FairauditError):
     """A training run that cannot start or go on."""
+
+
+class DivergenceError(TrainingError):
+    """A training whose loss or weights are no finite numbers any more; the same again ends the same way."""
 
 
 class PredictionsError(FairauditError):

@@ -22,7 +22,7 @@ from fairaudit.engine.mixing import Batch
 from fairaudit.engine.rows import too_large
 from fairaudit.engine.seeding import restore_torch_state, torch_state
 from fairaudit.engine.state import buffers_of, set_buffers
-from fairaudit.errors import TrainingError
+from fairaudit.errors import DivergenceError, TrainingError
 from fairaudit.losses.base import GroupLoss
 
 Say = Callable[[str], None]
@@ -73,7 +73,8 @@ class Gradients:
             (b, k) outputs without gradient, and the loss.
 
         Raises:
-            TrainingError: the loss is no finite number, or not even the smallest part fits into memory.
+            DivergenceError: the loss is no finite number.
+            TrainingError: not even the smallest part fits into memory.
         """
         least = 2 if self._normalises() else 1  # batch statistics need two images
         most = max(1, min(sizes) // least)
@@ -193,5 +194,5 @@ def _part_size(n: int, parts: int, i: int) -> int:
 def _finite(value: Tensor, where: str) -> float:
     latest = float(value.detach())
     if not math.isfinite(latest):
-        raise TrainingError(f"the loss became {'nan' if math.isnan(latest) else 'infinite'} {where}")
+        raise DivergenceError(f"the loss became {'nan' if math.isnan(latest) else 'infinite'} {where}")
     return latest

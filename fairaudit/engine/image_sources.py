@@ -89,6 +89,28 @@ class StoredImages:
 
 
 @dataclass(frozen=True, eq=False)
+class UnreadImages:
+    """Images of which nothing is known but how many there are: for what can be said of labels alone.
+
+    Attributes:
+        n: how many.
+    """
+
+    n: int
+
+    def __len__(self) -> int:
+        return self.n
+
+    def take(self, positions: Tensor) -> Tensor:
+        """Nothing: there is no image.
+
+        Raises:
+            RuntimeError: always.
+        """
+        raise RuntimeError(f"{len(positions)} images were asked for where only labels are known")
+
+
+@dataclass(frozen=True, eq=False)
 class CachedFeatures:
     """Features in the place of images: an image source whose images are rows of numbers.
 

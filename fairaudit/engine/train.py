@@ -35,7 +35,7 @@ from fairaudit.engine.rows import decoders, each_row, lowered, network_inputs
 from fairaudit.engine.seeding import own_randomness, random_state, restore_random_state
 from fairaudit.engine.state import buffers_of, epoch_of, epoch_record, identity, load_state, save_state, set_buffers
 from fairaudit.engine.training_data import ImageSource, TrainingData, ahead
-from fairaudit.errors import DataError, TrainingError, UsageError
+from fairaudit.errors import DataError, DivergenceError, TrainingError, UsageError
 from fairaudit.losses.base import GroupLoss
 
 Score = Callable[[int, Tensor], Validation]
@@ -77,7 +77,8 @@ def train(
 
     Raises:
         DataError: there are too few images, only one class, or an empty group where each needs images.
-        TrainingError: the loss diverged, the network does not fit the data or into memory.
+        DivergenceError: the loss or the weights became no finite numbers.
+        TrainingError: the network does not fit the data or into memory.
         UsageError: the settings cannot be met: an unknown optimizer or layer, or a selection without a score.
         ArtifactError: the folder holds the state of another training.
         OutputError: the state cannot be written.
@@ -229,7 +230,7 @@ class _Run:
             if progress is not None:
                 progress(Progress(number, settings.epochs, step + 1, self.steps, latest, finished))
         if not all(bool(p.isfinite().all()) for p in self.module.parameters()):
-            raise TrainingError(f"the weights became nan {where}")
+            raise DivergenceError(f"the weights became nan {where}")
         if self.place.processes > 1:  # running batch statistics differ between processes; the main one's are kept
             for module in (self.module, *([] if self.average is None else [self.average])):
                 for buffer in module.buffers():
@@ -241,7 +242,7 @@ class _Run:
         device = self.place.device
         moved = pixels.to(device, non_blocking=True)
         inputs = self.augment(moved, draws) if moved.dtype == torch.uint8 else moved
-        return Batch(inputs, self.data.targets[positions].to(device), self.data.groups[positions].to(device))
+        return Batch(inputs, self.data.targets[positions].to(device), self.data.groups[positions].to(device), positions)
 
     def _group_terms(self, outputs: Tensor, batch: Batch) -> Tensor:
         """(2, b) loss of each image, and how often it counts; nan where a loss of embeddings has none."""

@@ -2,68 +2,88 @@
 
 from __future__ import annotations
 
-from fairaudit.errors import UsageError
-from fairaudit.methods.base import Study
+from fairaudit.engine.training_data import TrainingData
+from fairaudit.errors import DataError, UsageError
+from fairaudit.methods.base import Plan
 
 
-def need_groups(study: Study, method: str) -> None:
+def need_groups(plan: Plan, method: str) -> None:
     """Refuse a study without groups.
 
     Args:
-        study: what is trained on.
+        plan: what is trained on.
         method: who needs them, as the command line spells it.
 
     Raises:
         UsageError: there are none.
     """
-    if not study.by:
+    if not plan.by:
         raise UsageError(f"the method {method} needs groups; name the attributes that make them with --by")
 
 
-def need_one_target(study: Study, method: str) -> None:
+def need_one_target(plan: Plan, method: str) -> None:
     """Refuse a study that predicts anything but one target of classes that exclude each other.
 
     Args:
-        study: what is trained on.
+        plan: what is trained on.
         method: who needs it, as the command line spells it.
 
     Raises:
         UsageError: there are several targets, or labels that do not exclude each other.
     """
-    if study.train.tasks is not None:
-        names = ", ".join(name for name, _ in study.train.tasks)
+    if plan.train.tasks is not None:
+        names = ", ".join(name for name, _ in plan.train.tasks)
         raise UsageError(f"the method {method} works on one target, not on several ({names}); name one with --target")
-    need_classes(study, method)
+    need_classes(plan, method)
 
 
-def need_classes(study: Study, method: str) -> None:
+def need_classes(plan: Plan, method: str) -> None:
     """Refuse labels that do not exclude each other.
 
     Args:
-        study: what is trained on.
+        plan: what is trained on.
         method: who needs classes, as the command line spells it.
 
     Raises:
         UsageError: any of the labels may apply to an image.
     """
-    if study.train.multi_label:
+    if plan.train.multi_label:
         raise UsageError(f"the method {method} works on targets of one class each, not on labels side by side")
 
 
-def need_logits(study: Study, method: str) -> None:
+def need_logits(plan: Plan, method: str) -> None:
     """Refuse a loss that trains embeddings, where a classifier is wanted.
 
     Args:
-        study: what is trained on.
+        plan: what is trained on.
         method: who wants it, as the command line spells it.
 
     Raises:
         UsageError: the loss wants embeddings.
     """
-    if study.loss(study.train.counted).wants != "logits":
+    if plan.loss(plan.train.counted).wants != "logits":
         raise UsageError(
             f"the method {method} trains a classifier, and the loss that was chosen trains embeddings; "
             "choose another loss, or the method contrastive"
+        )
+
+
+def need_every_class(data: TrainingData, images: str, method: str) -> None:
+    """Refuse images among which a class does not occur, where a classifier is fitted to them.
+
+    Args:
+        data: the images, whose classes exclude each other.
+        images: which these are, the word before "image".
+        method: who fits it, as the command line spells it.
+
+    Raises:
+        DataError: a class has no image.
+    """
+    counts = data.counted.class_counts.tolist()
+    missing = [name for name, n in zip(data.classes, counts, strict=True) if n == 0]
+    if missing:
+        raise DataError(
+            f"no {images} image is of the class {missing[0]!r}, so {method} cannot learn it; give that split more images"
         )
 
 

@@ -18,14 +18,32 @@ Needs:
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 
+from fairaudit.engine.training_data import TrainingData
 from fairaudit.errors import DataError, UsageError, suggest
 from fairaudit.methods._requirements import need_logits
-from fairaudit.methods.base import Outcome, Study
+from fairaudit.methods.base import Outcome, Plan, Study
 
 _YES = ("true", "yes", "1", "t", "y")
+
+
+@dataclass(frozen=True, eq=False)
+class Marked:
+    """The images that are kept.
+
+    Attributes:
+        data: they.
+        column: what marks them, as the table spells it.
+        level: that says yes.
+    """
+
+    data: TrainingData
+    column: str
+    level: str
 
 
 def run(study: Study, *, column: str = "service_test") -> Outcome:
@@ -36,30 +54,47 @@ def run(study: Study, *, column: str = "service_test") -> Outcome:
         column: the column that marks them.
 
     Raises:
-        UsageError: there is no such column, none of its levels says yes, or the loss wants embeddings.
-        DataError: no image is marked.
+        FairauditError: see ``check``.
     """
-    need_logits(study, "balanced")
-    known = {name.casefold(): name for name in study.columns}
+    marked = check(study, column=column)
+    model = study.network()
+    history = study.fit(model, marked.data)
+    kept, whole = len(marked.data), len(study.train)
+    note = f"keeps the {kept:,} of {whole:,} training images in which {marked.column} is {marked.level}"
+    return Outcome(model, {"model": history}, (note,))
+
+
+def check(plan: Plan, *, column: str) -> Marked:
+    """Find the marked images.
+
+    Args:
+        plan: what is trained on.
+        column: see ``run``.
+
+    Raises:
+        UsageError: there is no such column, none of its levels says yes, or the loss wants embeddings.
+        DataError: no image is marked, or the loss cannot do with those that are.
+    """
+    need_logits(plan, "balanced")
+    known = {name.casefold(): name for name in plan.columns}
     name = known.get(column.casefold())
     if name is None:
         raise UsageError(
             f"the method balanced keeps rows in which {column!r} is true, a column that is not there"
-            f"{suggest(column, study.columns)}"
+            f"{suggest(column, plan.columns)}"
         )
-    levels = study.columns[name].levels
+    levels = plan.columns[name].levels
     yes = [i for i, level in enumerate(levels) if level.casefold() in _YES]
     if not yes:
         raise UsageError(
             f"the method balanced keeps rows in which {name!r} is true, but its levels are {', '.join(levels)}"
         )
-    kept = np.flatnonzero(np.isin(study.columns[name].codes, yes))
+    kept = np.flatnonzero(np.isin(plan.columns[name].codes, yes))
     if not len(kept):
-        raise DataError(f"{name} is true in none of the {len(study.train)} training images")
-    model = study.network()
-    history = study.fit(model, study.train.selected(torch.from_numpy(kept)))
-    return Outcome(
-        model,
-        {"model": history},
-        (f"keeps the {len(kept):,} of {len(study.train):,} training images in which {name} is {levels[yes[0]]}",),
-    )
+        raise DataError(f"{name} is true in none of the {len(plan.train)} training images")
+    data = plan.train.selected(torch.from_numpy(kept))
+    data.require_contrast()
+    plan.loss(data.counted)
+    if plan.settings.balance == "groups":
+        data.counted.require_images("balanced sampling")
+    return Marked(data, name, levels[yes[0]])

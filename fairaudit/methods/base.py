@@ -3,6 +3,10 @@
 A method plug-in is one file with ``run(study, *, options) -> Outcome``. Its keyword-only parameters are its options, each
 with a default. Whatever a method trains, it trains through ``Study.fit``, which keeps the training resumable and reports
 its progress; whatever it selects, it selects on the validation images.
+
+What a method needs it says in ``check(plan, *, options)``, with which ``run`` begins and whose result only ``run`` uses. It
+is called for every method of an experiment before anything is trained. It knows labels and settings, may look at validation
+images, which are few, and at no training image. A method of another package may do without.
 """
 
 from __future__ import annotations
@@ -66,11 +70,11 @@ class Network(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Study:
-    """Everything that a method may use of one seed's experiment. The test images are not among it.
+class Plan:
+    """What is known of one seed's experiment before anything is trained. The test images are not among it.
 
     Attributes:
-        train: images to learn from.
+        train: images to learn from; a check knows their labels alone.
         validation: images to select on.
         columns: categorical columns of the training images, in their order.
         validation_columns: those of the validation images.
@@ -79,8 +83,6 @@ class Study:
         seed: of everything that is drawn.
         network: makes networks at their starting weights.
         loss: builds the loss that the user chose.
-        fit: trains.
-        score: what logits of the validation images are worth by the rule that selects epochs.
     """
 
     train: TrainingData
@@ -92,6 +94,17 @@ class Study:
     seed: int
     network: Network
     loss: Callable[[TrainingGroups], GroupLoss]
+
+
+@dataclass(frozen=True, eq=False)
+class Study(Plan):
+    """A plan, and what carries it out.
+
+    Attributes:
+        fit: trains.
+        score: what logits of the validation images are worth by the rule that selects epochs.
+    """
+
     fit: Fit
     score: Callable[[Tensor, TrainingData], Validation]
 

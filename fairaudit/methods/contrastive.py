@@ -34,9 +34,9 @@ from fairaudit.losses import fscl
 from fairaudit.losses.base import GroupLoss
 from fairaudit.methods._last_layer import copy_body, linear_head, put, write_head
 from fairaudit.methods._probe import Scaling, fit_logistic
-from fairaudit.methods._requirements import need_groups, need_one_target, need_positive
+from fairaudit.methods._requirements import need_every_class, need_groups, need_one_target, need_positive
 from fairaudit.methods._target import attributes_of
-from fairaudit.methods.base import Outcome, Study
+from fairaudit.methods.base import Outcome, Plan, Study
 
 _NAME = "contrastive"
 
@@ -50,22 +50,9 @@ def run(study: Study, *, projection: int = 128, c: float = 1.0) -> Outcome:
         c: inverse of the penalty's weight in the logistic regression.
 
     Raises:
-        UsageError: there are no groups but the target's, or several targets, everything below the last layer is frozen, the
-            network has no linear last layer, or an option is out of range.
-        DataError: fewer than two groups have training images.
+        FairauditError: see ``check``.
     """
-    need_groups(study, _NAME)
-    need_one_target(study, _NAME)
-    need_positive(c, "c", _NAME)
-    if projection < 0:
-        raise UsageError(f"projection of {_NAME} must be at least 0, not {projection}")
-    if study.settings.freeze == BACKBONE:
-        raise UsageError(
-            f"the method {_NAME} trains what lies below the last layer, and --freeze {BACKBONE} keeps it as it is"
-        )
-    attributes = attributes_of(study, _NAME)
-    groups = torch.tensor(attributes.of_group)[study.train.groups]
-    data = replace(study.train, groups=groups, group_labels=attributes.labels)
+    data = check(study, projection=projection, c=c)
     projected = study.network()
     name, head = linear_head(projected, _NAME)
     if projection:
@@ -82,8 +69,39 @@ def run(study: Study, *, projection: int = 128, c: float = 1.0) -> Outcome:
     return Outcome(model, {"features": history}, notes)
 
 
-def _loss(study: Study, data: TrainingData) -> GroupLoss:
-    chosen = study.loss(data.counted)
+def check(plan: Plan, *, projection: int, c: float) -> TrainingData:
+    """Group the training images by everything but the target.
+
+    Args:
+        plan: what is trained on.
+        projection: see ``run``.
+        c: see ``run``.
+
+    Raises:
+        UsageError: there are no groups but the target's, or several targets, everything below the last layer is frozen, the
+            network has no linear last layer, or an option is out of range.
+        DataError: fewer than two groups, or not all classes, have training images.
+    """
+    need_groups(plan, _NAME)
+    need_one_target(plan, _NAME)
+    need_positive(c, "c", _NAME)
+    if projection < 0:
+        raise UsageError(f"projection of {_NAME} must be at least 0, not {projection}")
+    if plan.settings.freeze == BACKBONE:
+        raise UsageError(
+            f"the method {_NAME} trains what lies below the last layer, and --freeze {BACKBONE} keeps it as it is"
+        )
+    need_every_class(plan.train, "training", _NAME)
+    attributes = attributes_of(plan, _NAME)
+    groups = torch.tensor(attributes.of_group)[plan.train.groups]
+    data = replace(plan.train, groups=groups, group_labels=attributes.labels)
+    _loss(plan, data)
+    linear_head(plan.network(), _NAME)
+    return data
+
+
+def _loss(plan: Plan, data: TrainingData) -> GroupLoss:
+    chosen = plan.loss(data.counted)
     if chosen.wants == "embeddings":
         return chosen
     return fscl.build(data.counted, chosen.criterion)

@@ -33,13 +33,14 @@ from fairaudit.engine.devices import place
 from fairaudit.engine.freezing import BACKBONE
 from fairaudit.engine.history import History
 from fairaudit.engine.mixing import Batch
+from fairaudit.engine.rehearsal import check_trainable
 from fairaudit.errors import UsageError
 from fairaudit.losses import cross_entropy
 from fairaudit.losses.base import Criterion
-from fairaudit.methods._checkpoints import open_other, pictures
+from fairaudit.methods._checkpoints import OtherClassifier, open_other, pictures
 from fairaudit.methods._requirements import need_logits, need_one_target, need_positive
 from fairaudit.methods._target import target_of
-from fairaudit.methods.base import Outcome, Study
+from fairaudit.methods.base import Outcome, Plan, Study
 from fairaudit.models.factory import full_names
 
 Teacher = Callable[[Tensor], Tensor]
@@ -114,18 +115,12 @@ def run(
         share: α, from 0 to 1: how much the teacher counts beside the labels.
 
     Raises:
-        UsageError: there are several targets, or an option is out of range.
-        CheckpointError: the teacher cannot be read, or predicts something else.
-        ArchitectureError: there is no such student.
+        FairauditError: see ``check``.
     """
-    need_one_target(study, _NAME)
-    need_logits(study, _NAME)
-    need_positive(temperature, "temperature", _NAME)
-    if not 0 <= share <= 1:
-        raise UsageError(f"share of {_NAME} must be from 0 to 1, not {share:g}")
-    architecture = full_names(student)[0] if student else None
+    ready = check(study, student=student, teacher=teacher, temperature=temperature, share=share)
+    architecture = ready.architecture
     histories: dict[str, History] = {}
-    taught = _trained(study, histories) if teacher is None else _read(study, teacher)
+    taught = _trained(study, histories) if ready.teacher is None else _asking(ready.teacher, study)
     k, data = len(study.train.classes), study.train
     model = study.network(architecture=architecture)
 
@@ -152,15 +147,55 @@ def run(
     return Outcome(model, histories, (f"the teacher was {origin}",), architecture)
 
 
+@dataclass(frozen=True, eq=False)
+class Ready:
+    """What distillation begins with.
+
+    Attributes:
+        architecture: of the student; None is the study's own.
+        teacher: None where one is trained.
+    """
+
+    architecture: str | None
+    teacher: OtherClassifier | None
+
+
+def check(plan: Plan, *, student: str, teacher: Path | None, temperature: float, share: float) -> Ready:
+    """Make the student once and read the teacher.
+
+    Args:
+        plan: what is trained on.
+        student: see ``run``.
+        teacher: see ``run``.
+        temperature: see ``run``.
+        share: see ``run``.
+
+    Raises:
+        UsageError: there are several targets, or an option is out of range.
+        CheckpointError: the teacher cannot be read, or predicts something else.
+        ArchitectureError: there is no such student.
+        TrainingError: the student does not take images of this size.
+    """
+    need_one_target(plan, _NAME)
+    need_logits(plan, _NAME)
+    need_positive(temperature, "temperature", _NAME)
+    if not 0 <= share <= 1:
+        raise UsageError(f"share of {_NAME} must be from 0 to 1, not {share:g}")
+    architecture = full_names(student)[0] if student else None
+    if architecture is not None:
+        check_trainable(plan.network(architecture=architecture), plan.train.preprocess, plan.settings)
+    if teacher is None:
+        return Ready(architecture, None)
+    return Ready(architecture, open_other(teacher, target_of(plan), plan.columns, wanted=plan.train.classes))
+
+
 def _trained(study: Study, histories: dict[str, History]) -> Teacher:
     network = study.network()
     histories["teacher"] = study.fit(network, name="teacher")
     return network.to(place(study.settings.device).device).eval()
 
 
-def _read(study: Study, path: Path) -> Teacher:
-    found = open_other(path, target_of(study), study.columns, wanted=study.train.classes)
-
+def _asking(found: OtherClassifier, study: Study) -> Teacher:
     def logits(images: Tensor) -> Tensor:
         scores = found.scores(pictures(images, study.train.preprocess))
         # The softmax of a score's logarithm is the score, whatever the head made of its outputs.

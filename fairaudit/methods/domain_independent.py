@@ -33,8 +33,8 @@ from fairaudit.errors import UsageError
 from fairaudit.losses.base import Criterion, GroupLoss
 from fairaudit.methods._last_layer import copy_body, linear_head, put, write_head
 from fairaudit.methods._requirements import need_groups, need_logits, need_one_target
-from fairaudit.methods._target import attributes_of
-from fairaudit.methods.base import Outcome, Study
+from fairaudit.methods._target import Attributes, attributes_of
+from fairaudit.methods.base import Outcome, Plan, Study
 
 _NAME = "domain-independent"
 
@@ -129,20 +129,10 @@ def run(study: Study) -> Outcome:
         study: what is trained on.
 
     Raises:
-        UsageError: there are no groups but the target's, or several targets, images are mixed, or the network has no linear
-            last layer.
-        DataError: a group has no training images.
+        FairauditError: see ``check``.
     """
-    need_groups(study, _NAME)
-    need_one_target(study, _NAME)
-    need_logits(study, _NAME)
-    mixing = [name for name in study.settings.augment if name in ("mixup", "cutmix")]
-    if mixing:
-        raise UsageError(f"the method {_NAME} needs images of one group each, and {mixing[0]} mixes them; leave it out")
-    data = study.train
-    attributes = attributes_of(study, _NAME)
+    attributes, data = check(study), study.train
     owners = torch.tensor(attributes.of_group)[data.groups]
-    replace(data, groups=owners, group_labels=attributes.labels).counted.require_images(f"the method {_NAME}")
     k, groups = len(data.classes), len(attributes.labels)
     several = study.network(k * groups)
     name, head = linear_head(several, _NAME)
@@ -153,6 +143,30 @@ def run(study: Study) -> Outcome:
     copy_body(several, model, name)
     write_head(model, *heads.summed(), _NAME)
     return Outcome(model, {"model": history})
+
+
+def check(plan: Plan) -> Attributes:
+    """Find the groups that get a head.
+
+    Args:
+        plan: what is trained on.
+
+    Raises:
+        UsageError: there are no groups but the target's, or several targets, images are mixed, or the network has no linear
+            last layer.
+        DataError: a group has no training images.
+    """
+    need_groups(plan, _NAME)
+    need_one_target(plan, _NAME)
+    need_logits(plan, _NAME)
+    mixing = [name for name in plan.settings.augment if name in ("mixup", "cutmix")]
+    if mixing:
+        raise UsageError(f"the method {_NAME} needs images of one group each, and {mixing[0]} mixes them; leave it out")
+    attributes = attributes_of(plan, _NAME)
+    owners = torch.tensor(attributes.of_group)[plan.train.groups]
+    replace(plan.train, groups=owners, group_labels=attributes.labels).counted.require_images(f"the method {_NAME}")
+    linear_head(plan.network(len(plan.train.classes) * len(attributes.labels)), _NAME)
+    return attributes
 
 
 def _encoded(data: TrainingData, owners: Tensor, heads: tuple[str, ...]) -> TrainingData:

@@ -22,7 +22,7 @@ Needs:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +38,7 @@ from fairaudit.losses.base import GroupLoss
 from fairaudit.methods._checkpoints import OtherClassifier, open_other
 from fairaudit.methods._requirements import need_logits
 from fairaudit.methods._target import is_target
-from fairaudit.methods.base import Outcome, Study
+from fairaudit.methods.base import Outcome, Plan, Study
 from fairaudit.metrics.groups import cross
 from fairaudit.metrics.intervals import quantile, wilson
 from fairaudit.predictions import MISSING, Column
@@ -47,6 +47,21 @@ from fairaudit.results import group_label
 _NAME = "infer-groups"
 _CONFIDENCE = 0.95
 _TOO_WRONG = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Ready:
+    """A classifier that is right often enough.
+
+    Attributes:
+        asked: it, for each attribute.
+        noise: attribute → share of validation images whose known level it gets wrong.
+        notes: what there is to say of that.
+    """
+
+    asked: list[OtherClassifier]
+    noise: Mapping[str, float]
+    notes: list[str]
 
 
 def run(
@@ -62,26 +77,14 @@ def run(
         by: attributes that it is asked for, where the study has no groups.
 
     Raises:
-        UsageError: there is no checkpoint or nothing to ask it, it is wrong about half of the images, or the loss wants
-            embeddings.
-        CheckpointError: the file cannot be read, or predicts something else.
         DataError: the loss needs images of a group into which the checkpoint puts none.
+        FairauditError: see ``check``.
     """
-    need_logits(study, _NAME)
-    if checkpoint is None:
-        raise UsageError(f"the method {_NAME} needs a classifier of the groups; give one with checkpoint=FILE")
-    if study.by and by and by != study.by:
-        raise UsageError(f"{_NAME} infers the groups of --by {','.join(study.by)}, not {','.join(by)}; leave by out")
-    attributes = study.by or by
-    if not attributes:
-        raise UsageError(f"{_NAME} must know which attributes to infer; name them with by, for example by=race")
-    settings = ModelSettings(head=head or None, arch=arch or None)
-    unknown = [name for name in attributes if not is_target(study, name)]
-    asked = [open_other(checkpoint, name, study.columns, settings=settings) for name in unknown]
-    noise, notes = _errors(study, asked)
+    ready = check(study, checkpoint=checkpoint, head=head, arch=arch, by=by)
+    asked, noise, notes = ready.asked, ready.noise, list(ready.notes)
     notes += [f"the checkpoint: {note}" for note in dict.fromkeys(note for one in asked for note in one.notes)]
     inferred = {one.column: _predicted(one, study.train, study) for one in asked}
-    crossed = cross({**study.columns, **inferred}, attributes)
+    crossed = cross({**study.columns, **inferred}, study.by or by)
     labels = tuple(group_label(crossed.as_mapping(i)) for i in range(len(crossed)))
     data = replace(study.train, groups=torch.from_numpy(crossed.ids), group_labels=labels)
     if study.by:
@@ -90,6 +93,40 @@ def run(
     loss = _loss(study, data)
     model = study.network()
     return Outcome(model, {"model": study.fit(model, data, loss=loss)}, tuple(notes), label_noise=noise or None)
+
+
+def check(plan: Plan, *, checkpoint: Path | None, head: str, arch: str, by: tuple[str, ...]) -> Ready:
+    """Open the checkpoint, once for every attribute that it is asked for, and try it on the validation images.
+
+    Args:
+        plan: what is trained on.
+        checkpoint: see ``run``.
+        head: see ``run``.
+        arch: see ``run``.
+        by: see ``run``.
+
+    Raises:
+        UsageError: there is no checkpoint or nothing to ask it, it is wrong about half of the images, or the loss wants
+            embeddings.
+        CheckpointError: the file cannot be read, or predicts something else.
+    """
+    need_logits(plan, _NAME)
+    if checkpoint is None:
+        raise UsageError(f"the method {_NAME} needs a classifier of the groups; give one with checkpoint=FILE")
+    if plan.by and by and by != plan.by:
+        raise UsageError(f"{_NAME} infers the groups of --by {','.join(plan.by)}, not {','.join(by)}; leave by out")
+    attributes = plan.by or by
+    if not attributes:
+        raise UsageError(f"{_NAME} must know which attributes to infer; name them with by, for example by=race")
+    settings = ModelSettings(head=head or None, arch=arch or None)
+    unknown = [name for name in attributes if not is_target(plan, name)]
+    if not unknown:
+        raise UsageError(
+            f"{_NAME} has nothing to infer: {','.join(attributes)} is the target itself; name others with --by"
+        )
+    asked = [open_other(checkpoint, name, plan.columns, settings=settings) for name in unknown]
+    noise, notes = _errors(plan, asked)
+    return Ready(asked, noise, notes)
 
 
 def _loss(study: Study, data: TrainingData) -> GroupLoss:
@@ -107,29 +144,29 @@ def _loss(study: Study, data: TrainingData) -> GroupLoss:
         ) from error
 
 
-def _predicted(asked: OtherClassifier, data: TrainingData, study: Study) -> Column:
+def _predicted(asked: OtherClassifier, data: TrainingData, plan: Plan) -> Column:
     """The level of each image that a classifier finds most likely."""
-    placement = place(study.settings.device)
+    placement = place(plan.settings.device)
 
     def scores(pixels: Tensor) -> Tensor:
         return asked.scores(pixels.to(placement.device).float().div_(255))
 
-    levels = each_row(scores, data.images, placement, study.settings).argmax(dim=1)
+    levels = each_row(scores, data.images, placement, plan.settings).argmax(dim=1)
     return Column(levels.numpy().astype(np.int64), asked.levels)
 
 
-def _errors(study: Study, asked: list[OtherClassifier]) -> tuple[Mapping[str, float], list[str]]:
+def _errors(plan: Plan, asked: list[OtherClassifier]) -> tuple[Mapping[str, float], list[str]]:
     """Share of wrong levels among the validation images whose level is known, and what there is to say of it."""
     noise: dict[str, float] = {}
     notes = []
     for one in asked:
-        column = study.validation_columns.get(one.column)
+        column = plan.validation_columns.get(one.column)
         known = np.zeros(0, dtype=np.int64) if column is None else np.flatnonzero(column.codes != MISSING)
         if column is None or not len(known):
             notes.append(f"how often the inferred {one.column} is wrong is not known, because no validation image has it")
             continue
         true = column.values()[known]
-        found = _predicted(one, study.validation.selected(torch.from_numpy(known)), study).values()
+        found = _predicted(one, plan.validation.selected(torch.from_numpy(known)), plan).values()
         errors, n = int((true != found).sum()), len(known)
         low, high = wilson(np.array([errors]), np.array([n]), quantile(_CONFIDENCE))
         interval = f"95 % interval {100 * low[0]:.1f} to {100 * high[0]:.1f} %"

@@ -26,7 +26,9 @@ from fairaudit.errors import UsageError
 from fairaudit.losses import cross_entropy
 from fairaudit.methods._forward import logits_of, wrong
 from fairaudit.methods._requirements import need_classes, need_logits
-from fairaudit.methods.base import Outcome, Study
+from fairaudit.methods.base import Outcome, Plan, Study
+
+_NAME = "just-train-twice"
 
 
 def run(study: Study, *, first_epochs: int = 1, upweight: int = 50, same_budget: bool = True) -> Outcome:
@@ -39,13 +41,9 @@ def run(study: Study, *, first_epochs: int = 1, upweight: int = 50, same_budget:
         same_budget: shorten the second training, so that it sees about as many images as one on all images once would.
 
     Raises:
-        UsageError: an option is out of range, or the loss wants embeddings.
+        FairauditError: see ``check``.
     """
-    need_classes(study, "just-train-twice")
-    need_logits(study, "just-train-twice")
-    for option, value in (("first_epochs", first_epochs), ("upweight", upweight)):
-        if value < 1:
-            raise UsageError(f"{option} of just-train-twice must be at least 1, not {value}")
+    check(study, first_epochs=first_epochs, upweight=upweight, same_budget=same_budget)
     settings, data = study.settings, study.train
     short = {"epochs": first_epochs, "warmup": 0, "schedule": "none", "select": "last", "patience": None}
     first = study.network()
@@ -64,3 +62,22 @@ def run(study: Study, *, first_epochs: int = 1, upweight: int = 50, same_budget:
         f"{epochs} {'epoch' if epochs == 1 else 'epochs'} of {len(shown):,} images"
     )
     return Outcome(model, histories, (note,))
+
+
+def check(plan: Plan, *, first_epochs: int, upweight: int, same_budget: bool) -> None:  # noqa: ARG001 (both are possible)
+    """Refuse what cannot be trained twice.
+
+    Args:
+        plan: what is trained on.
+        first_epochs: see ``run``.
+        upweight: see ``run``.
+        same_budget: see ``run``.
+
+    Raises:
+        UsageError: an option is out of range, labels do not exclude each other, or the loss wants embeddings.
+    """
+    need_classes(plan, _NAME)
+    need_logits(plan, _NAME)
+    for option, value in (("first_epochs", first_epochs), ("upweight", upweight)):
+        if value < 1:
+            raise UsageError(f"{option} of {_NAME} must be at least 1, not {value}")

@@ -30,12 +30,12 @@ import torch
 
 from fairaudit.engine.features import extract_features
 from fairaudit.engine.training_data import TrainingData
-from fairaudit.errors import DataError, UsageError, suggest
+from fairaudit.errors import UsageError, suggest
 from fairaudit.methods._cells import as_many_of_each, cells_of, halves, occurring
 from fairaudit.methods._last_layer import linear_head, write_head
 from fairaudit.methods._probe import Linear, Scaling, fit_logistic, mean_of
-from fairaudit.methods._requirements import need_groups, need_logits, need_one_target, need_positive
-from fairaudit.methods.base import Outcome, Study
+from fairaudit.methods._requirements import need_every_class, need_groups, need_logits, need_one_target, need_positive
+from fairaudit.methods.base import Outcome, Plan, Study
 from fairaudit.predictions import FloatArray, IntArray
 
 Source = Literal["validation", "train"]
@@ -78,23 +78,10 @@ def run(
         grid: values of C, the inverse of the penalty's weight, among which the worst cell chooses.
 
     Raises:
-        UsageError: there are no groups or several targets, the network has no linear last layer, or an option is out of
-            range.
-        DataError: a class has no images to refit on.
+        FairauditError: see ``check``.
     """
-    need_groups(study, _NAME)
-    need_one_target(study, _NAME)
-    need_logits(study, _NAME)
-    if source not in get_args(Source):
-        raise UsageError(f"{_NAME} has no source {source!r}{suggest(source, get_args(Source))}")
-    if refits < 0 or not grid:
-        raise UsageError(f"{_NAME} needs at least one refit and one value in its grid")
-    for c in grid:
-        need_positive(c, "grid", _NAME)
-    data = study.validation if source == "validation" else study.train
-    _need_classes(data, source)
+    data = check(study, source=source, refits=refits, grid=grid)
     model = study.network()
-    linear_head(model, _NAME)
     history = study.fit(model)
     k, generator = len(data.classes), torch.Generator().manual_seed(study.seed)
     images = _sample(study, model, data)
@@ -121,18 +108,37 @@ def run(
     return Outcome(model, {"model": history}, tuple(notes))
 
 
+def check(plan: Plan, *, source: Source, refits: int, grid: tuple[float, ...]) -> TrainingData:
+    """Find the images that the last layer is refitted on.
+
+    Args:
+        plan: what is trained on.
+        source: see ``run``.
+        refits: see ``run``.
+        grid: see ``run``.
+
+    Raises:
+        UsageError: there are no groups or several targets, the network has no linear last layer, or an option is out of
+            range.
+        DataError: a class has no images to refit on.
+    """
+    need_groups(plan, _NAME)
+    need_one_target(plan, _NAME)
+    need_logits(plan, _NAME)
+    if source not in get_args(Source):
+        raise UsageError(f"{_NAME} has no source {source!r}{suggest(source, get_args(Source))}")
+    if refits < 0 or not grid:
+        raise UsageError(f"{_NAME} needs at least one refit and one value in its grid")
+    for c in grid:
+        need_positive(c, "grid", _NAME)
+    data = plan.validation if source == "validation" else plan.train
+    need_every_class(data, _word(source), _NAME)
+    linear_head(plan.network(), _NAME)
+    return data
+
+
 def _word(source: Source) -> str:
     return "validation" if source == "validation" else "training"
-
-
-def _need_classes(data: TrainingData, source: Source) -> None:
-    counts = data.counted.class_counts.tolist()
-    missing = [name for name, n in zip(data.classes, counts, strict=True) if n == 0]
-    if missing:
-        raise DataError(
-            f"no {_word(source)} image is of the class {missing[0]!r}, so last-layer cannot learn it; "
-            "give that split more images"
-        )
 
 
 def _sample(study: Study, model: torch.nn.Module, data: TrainingData) -> Sample:

@@ -32,8 +32,8 @@ from torch import Tensor
 from fairaudit.engine.mixing import Batch
 from fairaudit.errors import UsageError, suggest
 from fairaudit.methods._requirements import need_groups, need_logits, need_one_target, need_positive
-from fairaudit.methods._target import attributes_of
-from fairaudit.methods.base import Outcome, Study
+from fairaudit.methods._target import Attributes, attributes_of
+from fairaudit.methods.base import Outcome, Plan, Study
 
 Mix = Literal["mixup", "cutmix"]
 _NAME = "lisa"
@@ -118,22 +118,41 @@ def run(study: Study, *, mix: Mix = "mixup", alpha: float = 2.0, same_label: flo
         same_label: probability that a batch is mixed across groups within labels, and not across labels within groups.
 
     Raises:
+        FairauditError: see ``check``.
+    """
+    attributes = check(study, mix=mix, alpha=alpha, same_label=same_label)
+    mixer = SelectiveMixer(mix, alpha, same_label, attributes.of_group)
+    model = study.network()
+    return Outcome(model, {"model": study.fit(model, mixer=mixer)})
+
+
+def check(plan: Plan, *, mix: Mix, alpha: float, same_label: float) -> Attributes:
+    """Find the groups that are mixed.
+
+    Args:
+        plan: what is trained on.
+        mix: see ``run``.
+        alpha: see ``run``.
+        same_label: see ``run``.
+
+    Raises:
         UsageError: there are no groups but the target's, or several targets, images are mixed already, or an option is out
             of range.
         DataError: fewer than two groups have training images.
     """
-    need_groups(study, _NAME)
-    need_one_target(study, _NAME)
-    need_logits(study, _NAME)
+    need_groups(plan, _NAME)
+    need_one_target(plan, _NAME)
+    need_logits(plan, _NAME)
     need_positive(alpha, "alpha", _NAME)
     if mix not in get_args(Mix):
         raise UsageError(f"{_NAME} has no mix {mix!r}{suggest(mix, get_args(Mix))}")
     if not 0 <= same_label <= 1:
         raise UsageError(f"same_label of {_NAME} must be from 0 to 1, not {same_label:g}")
-    doubled = [name for name in study.settings.augment if name in ("mixup", "cutmix")]
+    doubled = [name for name in plan.settings.augment if name in ("mixup", "cutmix")]
     if doubled:
         raise UsageError(f"the method {_NAME} mixes images itself; leave the augmentation {doubled[0]} out")
-    study.train.counted.require_two_groups(f"the method {_NAME}")
-    mixer = SelectiveMixer(mix, alpha, same_label, attributes_of(study, _NAME).of_group)
-    model = study.network()
-    return Outcome(model, {"model": study.fit(model, mixer=mixer)})
+    attributes = attributes_of(plan, _NAME)
+    cells = torch.tensor(attributes.of_group)[plan.train.groups]
+    grouped = replace(plan.train, groups=cells, group_labels=attributes.labels)
+    grouped.counted.require_two_groups(f"the method {_NAME}")
+    return attributes

@@ -24,9 +24,9 @@ from dataclasses import replace
 from typing import Literal, get_args
 
 from fairaudit.errors import UsageError, suggest
-from fairaudit.losses.base import MultiTaskCrossEntropy
+from fairaudit.losses.base import GroupLoss, MultiTaskCrossEntropy
 from fairaudit.methods._requirements import need_logits
-from fairaudit.methods.base import Outcome, Study
+from fairaudit.methods.base import Outcome, Plan, Study
 
 Form = Literal["softmax", "bce"]
 
@@ -40,20 +40,35 @@ def run(study: Study, *, weights: tuple[float, ...] = (), form: Form = "softmax"
         form: "softmax" or "bce", see above.
 
     Raises:
+        FairauditError: see ``check``.
+    """
+    loss = check(study, weights=weights, form=form)
+    model = study.network()
+    return Outcome(model, {"model": study.fit(model, loss=loss)})
+
+
+def check(plan: Plan, *, weights: tuple[float, ...], form: Form) -> GroupLoss:
+    """Build the loss that weighs the targets.
+
+    Args:
+        plan: what is trained on.
+        weights: see ``run``.
+        form: see ``run``.
+
+    Raises:
         UsageError: there is only one target, or an option is out of range.
     """
-    tasks = study.train.tasks
+    tasks = plan.train.tasks
     if tasks is None:
         raise UsageError("the method multi-task needs several targets; name them with --target, for example race,gender")
     if form not in get_args(Form):
         raise UsageError(f"multi-task has no form {form!r}{suggest(form, get_args(Form))}")
-    need_logits(study, "multi-task")
-    loss = study.loss(study.train.counted)
+    need_logits(plan, "multi-task")
+    loss = plan.loss(plan.train.counted)
     if not isinstance(loss.criterion, MultiTaskCrossEntropy):
         raise UsageError("the method multi-task weighs targets, and the loss that was chosen does not know them apart")
     if weights and len(weights) != len(tasks):
         names = ", ".join(name for name, _ in tasks)
         raise UsageError(f"weights of multi-task must be {len(tasks)} numbers, one for each of {names}, not {len(weights)}")
     loss.criterion = replace(loss.criterion, weights=weights or None, form=form)
-    model = study.network()
-    return Outcome(model, {"model": study.fit(model, loss=loss)})
+    return loss

@@ -21,7 +21,9 @@ Needs:
 from __future__ import annotations
 
 from fairaudit.methods._requirements import need_groups, need_logits
-from fairaudit.methods.base import Outcome, Study
+from fairaudit.methods.base import Outcome, Plan, Study
+
+_NAME = "resample"
 
 
 def run(study: Study) -> Outcome:
@@ -31,12 +33,24 @@ def run(study: Study) -> Outcome:
         study: what is trained on.
 
     Raises:
-        UsageError: there are no groups, or the loss wants embeddings.
-        DataError: a group has no training images.
+        FairauditError: see ``check``.
     """
-    need_groups(study, "resample")
-    need_logits(study, "resample")
-    study.train.counted.require_images("the method resample")
+    check(study)
     model = study.network()
     history = study.fit(model, settings=study.settings.model_copy(update={"balance": "groups"}))
     return Outcome(model, {"model": history})
+
+
+def check(plan: Plan) -> None:
+    """Refuse groups that cannot take turns.
+
+    Args:
+        plan: what is trained on.
+
+    Raises:
+        UsageError: there are no groups, or the loss wants embeddings.
+        DataError: a group has no training images.
+    """
+    need_groups(plan, _NAME)
+    need_logits(plan, _NAME)
+    plan.train.counted.require_images(f"the method {_NAME}")

@@ -23,7 +23,9 @@ import torch
 from fairaudit.methods._cells import as_many_of_each, cells_of, occurring
 from fairaudit.methods._requirements import need_classes, need_groups, need_logits
 from fairaudit.methods._target import declared_cells
-from fairaudit.methods.base import Outcome, Study
+from fairaudit.methods.base import Outcome, Plan, Study
+
+_NAME = "subsample"
 
 
 def run(study: Study) -> Outcome:
@@ -33,11 +35,9 @@ def run(study: Study) -> Outcome:
         study: what is trained on.
 
     Raises:
-        UsageError: there are no groups, labels that do not exclude each other, or the loss wants embeddings.
+        FairauditError: see ``check``.
     """
-    need_groups(study, "subsample")
-    need_classes(study, "subsample")
-    need_logits(study, "subsample")
+    check(study)
     cells = cells_of(study.train)
     kept = as_many_of_each(cells, torch.Generator().manual_seed(study.seed))
     model = study.network()
@@ -47,3 +47,17 @@ def run(study: Study) -> Outcome:
     if present < declared:
         notes.append(f"{declared - present} of {declared} target × group cells have no training image")
     return Outcome(model, {"model": history}, tuple(notes))
+
+
+def check(plan: Plan) -> None:
+    """Refuse what has no target × group cells.
+
+    Args:
+        plan: what is trained on.
+
+    Raises:
+        UsageError: there are no groups, labels that do not exclude each other, or the loss wants embeddings.
+    """
+    need_groups(plan, _NAME)
+    need_classes(plan, _NAME)
+    need_logits(plan, _NAME)

@@ -35,7 +35,7 @@ from fairaudit.errors import DataError, UsageError, suggest
 from fairaudit.methods._forward import logits_of
 from fairaudit.methods._requirements import need_groups, need_logits, need_one_target
 from fairaudit.methods._target import attributes_of
-from fairaudit.methods.base import Outcome, Study
+from fairaudit.methods.base import Outcome, Plan, Study
 from fairaudit.metrics.groups import cross
 from fairaudit.predictions import Column, FloatArray, IntArray
 from fairaudit.results import group_label
@@ -129,25 +129,11 @@ def run(
         positive: the class whose rates they are; the last one unless said.
 
     Raises:
-        UsageError: there are no groups but the target's, the target has not two classes, or an option is unknown.
-        DataError: a group has no validation image of one of the classes.
+        FairauditError: see ``check``.
     """
-    need_groups(study, _NAME)
-    need_one_target(study, _NAME)
-    need_logits(study, _NAME)
-    for option, value, known in (
-        ("constraint", constraint, get_args(Constraint)),
-        ("objective", objective, get_args(Objective)),
-    ):
-        if value not in known:
-            raise UsageError(f"{_NAME} has no {option} {value!r}{suggest(value, known)}")
+    ready = check(study, constraint=constraint, objective=objective, positive=positive)
+    by, index, labels = ready.by, ready.positive, ready.labels
     classes, data = study.train.classes, study.validation
-    if len(classes) != 2:
-        raise UsageError(f"the method {_NAME} needs a target of two classes, and this one has {len(classes)}")
-    index = _positive(positive, classes)
-    by = attributes_of(study, _NAME).by
-    labels = labels_of(study.validation_columns, by)
-    _need_both_classes(study, labels)
     model = study.network()
     history = study.fit(model)
     scores = logits_of(model, data, study.settings).softmax(dim=1).double().numpy().round(DECIMALS)
@@ -165,6 +151,53 @@ def run(
         *(f"threshold of {group}: {_rule(optimizer, group, classes[index])}" for group in groups),
     )
     return Outcome(model, {"model": history}, notes, decide=GroupThresholds(by, index, optimizer, groups, study.seed))
+
+
+@dataclass(frozen=True, eq=False)
+class Ready:
+    """What thresholds are chosen by.
+
+    Attributes:
+        by: attributes whose cells are the groups.
+        positive: index of the positive class.
+        labels: (m,) group of each validation image.
+    """
+
+    by: tuple[str, ...]
+    positive: int
+    labels: np.ndarray
+
+
+def check(plan: Plan, *, constraint: Constraint, objective: Objective, positive: str) -> Ready:
+    """Find the groups and the positive class.
+
+    Args:
+        plan: what is trained on.
+        constraint: see ``run``.
+        objective: see ``run``.
+        positive: see ``run``.
+
+    Raises:
+        UsageError: there are no groups but the target's, the target has not two classes, or an option is unknown.
+        DataError: a group has no validation image of one of the classes.
+    """
+    need_groups(plan, _NAME)
+    need_one_target(plan, _NAME)
+    need_logits(plan, _NAME)
+    for option, value, known in (
+        ("constraint", constraint, get_args(Constraint)),
+        ("objective", objective, get_args(Objective)),
+    ):
+        if value not in known:
+            raise UsageError(f"{_NAME} has no {option} {value!r}{suggest(value, known)}")
+    classes = plan.train.classes
+    if len(classes) != 2:
+        raise UsageError(f"the method {_NAME} needs a target of two classes, and this one has {len(classes)}")
+    index = _positive(positive, classes)
+    by = attributes_of(plan, _NAME).by
+    labels = labels_of(plan.validation_columns, by)
+    _need_both_classes(plan, labels)
+    return Ready(by, index, labels)
 
 
 def labels_of(columns: Mapping[str, Column], by: tuple[str, ...]) -> np.ndarray:
@@ -188,10 +221,10 @@ def _positive(name: str, classes: tuple[str, ...]) -> int:
     return folded.index(name.casefold())
 
 
-def _need_both_classes(study: Study, labels: np.ndarray) -> None:
-    targets = study.validation.targets.numpy()
+def _need_both_classes(plan: Plan, labels: np.ndarray) -> None:
+    targets = plan.validation.targets.numpy()
     for group in sorted(set(labels.tolist())):
-        for i, name in enumerate(study.train.classes):
+        for i, name in enumerate(plan.train.classes):
             if not ((labels == group) & (targets == i)).any():
                 raise DataError(
                     f"the group {group!r} has no validation image of the class {name!r}, and {_NAME} needs some of both "

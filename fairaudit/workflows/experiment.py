@@ -130,12 +130,13 @@ def prepare_experiment(config: MitigateConfig, cache: Path = Path("cache")) -> E
     )
 
 
-def training_data(experiment: Experiment, part: Manifest) -> TrainingData:
-    """Images of one split with their classes and groups, decoded as training asks for them.
+def training_data(experiment: Experiment, part: Manifest, images: ImageSource) -> TrainingData:
+    """Images of one split with their classes and groups.
 
     Args:
         experiment: what they are of.
         part: its training or validation images.
+        images: as ``opened`` gives them, or unread.
     """
     categorical, _ = columns_of(part)
     codes = [
@@ -144,7 +145,7 @@ def training_data(experiment: Experiment, part: Manifest) -> TrainingData:
     targets = torch.from_numpy(np.stack(codes, axis=1) if len(codes) > 1 else codes[0])
     several = {"tasks": tuple(experiment.tasks.items())} if len(codes) > 1 else {}
     return TrainingData(
-        images=opened(experiment, part),
+        images=images,
         targets=targets,
         groups=torch.from_numpy(_crossed(part, experiment.by).ids),
         classes=tuple(name for classes in experiment.tasks.values() for name in classes),

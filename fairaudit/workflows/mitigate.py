@@ -6,6 +6,7 @@ selected is selected on validation images; the test images are looked at once, b
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
@@ -15,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from fairaudit import plugins
 from fairaudit.artifacts.folder import write_run
@@ -23,24 +23,23 @@ from fairaudit.artifacts.records import write_audit, write_json, write_toml
 from fairaudit.artifacts.tables import write_predictions
 from fairaudit.config import Arm, MitigateConfig
 from fairaudit.data.manifest import Manifest
-from fairaudit.engine.devices import finish, is_main, one_thread
+from fairaudit.engine.devices import finish, gather, is_main, one_thread, place
 from fairaudit.engine.history import History
 from fairaudit.engine.image_sources import ImageSource
 from fairaudit.engine.seeding import seed_everything
 from fairaudit.engine.training_data import TrainingData
-from fairaudit.errors import FairauditError, UsageError
-from fairaudit.losses.base import TrainingGroups
-from fairaudit.methods.base import Outcome
-from fairaudit.metrics.groups import cross
+from fairaudit.errors import DivergenceError, FairauditError
+from fairaudit.methods.base import Outcome, Study
 from fairaudit.models.classifier import save_classifier
+from fairaudit.models.treated import described
 from fairaudit.results.mitigation import MitigationResult
+from fairaudit.workflows.arm_checks import check_arms
 from fairaudit.workflows.audit import audit
 from fairaudit.workflows.experiment import Experiment, opened, prepare_experiment, training_data
-from fairaudit.workflows.labels import columns_of
 from fairaudit.workflows.provenance import environment
-from fairaudit.workflows.resuming import check_runs, open_folder, reproducible, withdraw
-from fairaudit.workflows.run_folders import CHECKPOINT, CONFIG, PREDICTIONS, RUN, run_folder
-from fairaudit.workflows.study import Watch, criterion_of, make_study, predict_test
+from fairaudit.workflows.resuming import check_runs, clear_leftovers, open_folder, reproducible, withdraw
+from fairaudit.workflows.run_folders import CACHE, CHECKPOINT, CONFIG, PREDICTIONS, RUN, run_folder
+from fairaudit.workflows.study import Watch, make_study, predict_test
 from fairaudit.workflows.tradeoff import summarise_arms
 
 SMALL_IMAGE = 64 * 64
@@ -78,7 +77,7 @@ def mitigate(
     Args:
         config: the whole run.
         out: its folder.
-        resume: go on with what is in the folder; without it the folder must be new or empty.
+        resume: go on with what is in the folder; without it nothing may be in it that would be lost.
         command: the command line, for ``run.json``.
         watch: who is told what happens.
         settle: searches settings of the arms first; None trains them as they are.
@@ -93,12 +92,14 @@ def mitigate(
     started = False
     try:
         open_folder(config, out, resume)
-        experiment = prepare_experiment(config, out / "cache")
-        _check_arms(experiment)
+        experiment = prepare_experiment(config, out / CACHE)
+        check_arms(experiment)
         if settle is None:
             check_runs(config, out)
+        gather(None, place(config.training.device))  # no process writes before all have looked
         started = True
         if is_main():
+            clear_leftovers(out)
             if settle is None or not (out / CONFIG).exists():  # what was settled stands until it is again
                 write_toml(out / CONFIG, reproducible(config, experiment.root))
             for sentence in preflight(experiment):
@@ -163,7 +164,7 @@ class _Data:
     def of(self, what: str) -> TrainingData:
         part: Manifest = getattr(self._experiment.splits, what)
         if what not in self._opened:
-            self._opened[what] = training_data(self._experiment, part)
+            self._opened[what] = training_data(self._experiment, part, opened(self._experiment, part))
         return self._opened[what]
 
     def test_images(self) -> ImageSource:
@@ -179,15 +180,17 @@ def _run(
     work = folder.with_name(f".{folder.name}.training")
     seed_everything(seed)
     study = make_study(experiment, data.of("train"), data.of("validation"), arm, seed, work, watch)
-    if arm.method is None:
-        model = study.network()
-        outcome = Outcome(model, {"model": study.fit(model)})
-    else:
-        options = plugins.check_options("methods", arm.method, arm.method_options)
-        outcome = plugins.load("methods", arm.method).run(study, **options)
+    try:
+        outcome = _trained(arm, study)
+    except DivergenceError:
+        if is_main():  # the same again would diverge again: its epochs are of no use to anybody
+            shutil.rmtree(work, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                folder.parent.rmdir()
+        raise
+    predictions = predict_test(experiment, outcome, data.test_images)
     if not is_main():
         return
-    predictions = predict_test(experiment, outcome, data.test_images)
     settings = experiment.audit
     if outcome.label_noise is not None and settings.label_noise is None:
         settings = settings.model_copy(update={"label_noise": dict(outcome.label_noise)})
@@ -199,7 +202,7 @@ def _run(
         by_target[name] = judge(settings.model_copy(update={"target": name, "positive": positive, "rules": ()}))
     architecture = outcome.architecture or experiment.start.architecture
     own = architecture == experiment.start.architecture
-    kwargs = experiment.start.arch_kwargs if own else {}
+    architecture, kwargs = described(outcome.model, architecture, experiment.start.arch_kwargs if own else {})
     record = {
         "command": list(command),
         "arm": arm.model_dump(mode="json"),
@@ -232,40 +235,18 @@ def _run(
     shutil.rmtree(work, ignore_errors=True)
 
 
+def _trained(arm: Arm, study: Study) -> Outcome:
+    if arm.method is None:
+        model = study.network()
+        return Outcome(model, {"model": study.fit(model)})
+    options = plugins.check_options("methods", arm.method, arm.method_options)
+    outcome: Outcome = plugins.load("methods", arm.method).run(study, **options)
+    return outcome
+
+
 def _tables(work: Path) -> list[Path]:
     """The table of epochs of each stage, and TensorBoard's event files."""
     return sorted(p for p in work.rglob("*") if p.is_file() and (p.suffix == ".csv" or "tfevents" in p.name))
-
-
-def _check_arms(experiment: Experiment) -> None:
-    """Say now what a loss or method would say after the first arms have been trained for hours."""
-    counted = _counted(experiment)
-    for arm in experiment.config.trained:
-        settings = experiment.config.settings_of(arm)
-        options = plugins.check_options("losses", arm.loss, arm.loss_options)
-        built = plugins.load("losses", arm.loss).build(counted, criterion_of(experiment, settings), **options)
-        if built.wants == "embeddings" and arm.method is None:
-            raise UsageError(f"the loss {arm.loss} trains no last layer; add --method contrastive, which fits one to it")
-        if arm.method is not None:
-            plugins.check_options("methods", arm.method, arm.method_options)
-        if settings.balance == "groups":
-            counted.require_images("balanced sampling")
-    folders = [run_folder(Path(), arm, 0) for arm in experiment.config.trained]
-    doubled = next((arm.name for arm in experiment.config.trained if folders.count(run_folder(Path(), arm, 0)) > 1), None)
-    if doubled is not None:
-        raise UsageError(f"the arm {doubled!r} would share its folder with another; give one of them a label")
-
-
-def _counted(experiment: Experiment) -> TrainingGroups:
-    """Training images per group and class, counted from the labels alone."""
-    columns = columns_of(experiment.splits.train)[0]
-    ids = torch.from_numpy(cross(columns, experiment.by).ids)
-    targets, k = torch.zeros(len(ids), dtype=torch.int64), 1
-    for name, classes in experiment.tasks.items():
-        order = torch.tensor([classes.index(level) for level in columns[name].levels])
-        targets = targets * len(classes) + order[torch.from_numpy(columns[name].codes)]
-        k *= len(classes)
-    return TrainingGroups.count(ids, targets, experiment.group_labels, k)
 
 
 def _histories(histories: Mapping[str, History], groups: Sequence[str]) -> dict[str, Any]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 from fairaudit.artifacts.folder import check_replaceable
 from fairaudit.config import Arm, MitigateConfig, read_toml
+from fairaudit.engine.state import STATE
 from fairaudit.errors import ArtifactError, ConfigError, OutputError
-from fairaudit.workflows.run_folders import CONFIG, RUN, run_folder
+from fairaudit.workflows.run_folders import CACHE, CONFIG, RUN, run_folder
 
 _GROWS = {"arms", "seeds", "baseline"}
 """What may differ when a run is resumed: more arms or seeds are trained beside those that are there."""
@@ -20,6 +22,9 @@ _UNSET = "unset"
 
 def open_folder(config: MitigateConfig, out: Path, resume: bool) -> None:
     """Refuse a folder that another run is in, and one that a different configuration is to be resumed in.
+
+    An experiment of which no epoch was finished is nobody's: a run that diverged, or was interrupted at once, may be begun
+    anew with other settings.
 
     Raises:
         OutputError: the folder holds something.
@@ -34,9 +39,34 @@ def open_folder(config: MitigateConfig, out: Path, resume: bool) -> None:
             raise OutputError(f"{out} holds {shown}; an experiment needs a folder of its own, choose another --out")
         check_replaceable(out)
         return
+    if not _worth_keeping(out):
+        return
     if not resume:
         raise OutputError(f"{out} holds an experiment already; go on with it with --resume, or choose another --out")
     _check_same(config, out / CONFIG)
+
+
+def clear_leftovers(out: Path) -> None:
+    """Empty the folder of an experiment of which no epoch was finished; decoded images stay.
+
+    Args:
+        out: a folder that ``open_folder`` let pass.
+    """
+    if not (out / CONFIG).exists() or _worth_keeping(out):
+        return
+    for path in out.iterdir():
+        if path.name == CACHE:
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def _worth_keeping(out: Path) -> bool:
+    """Whether a run, an epoch or a trial of a search is finished there."""
+    finished = (RUN, STATE, "*.journal")
+    return any(True for pattern in finished for _ in out.rglob(pattern))
 
 
 def withdraw(out: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,7 @@ from fairaudit.engine.train import train
 from fairaudit.engine.training_data import TrainingData
 from fairaudit.errors import UsageError
 from fairaudit.losses.base import Criterion, CrossEntropy, GroupLoss, MultiTaskCrossEntropy, TrainingGroups
-from fairaudit.methods.base import Outcome, Study
+from fairaudit.methods.base import Outcome, Plan, Study
 from fairaudit.models.classifier import Classifier
 from fairaudit.predictions import FloatArray, Predictions, StrArray
 from fairaudit.workflows.experiment import Experiment
@@ -45,6 +45,41 @@ class Watch:
     progress: Callable[[Progress], None] = lambda _: None
 
 
+def make_plan(experiment: Experiment, train_data: TrainingData, validation: TrainingData, arm: Arm, seed: int) -> Plan:
+    """What is known of one arm and seed before it is trained.
+
+    Args:
+        experiment: what all arms share.
+        train_data: images to learn from.
+        validation: images to select on.
+        arm: which loss, which options, which training settings.
+        seed: of everything that is drawn.
+    """
+    settings = experiment.config.settings_of(arm).model_copy(update={"seed": seed})
+    build = plugins.load("losses", arm.loss).build
+    options = plugins.check_options("losses", arm.loss, arm.loss_options)
+    criterion = _criterion(experiment, settings)
+
+    def loss(groups: TrainingGroups) -> GroupLoss:
+        built: GroupLoss = build(groups, criterion, **options)
+        return built
+
+    def network(outputs: int | None = None, architecture: str | None = None) -> nn.Module:
+        return experiment.start.network(outputs or experiment.outputs, seed, architecture)
+
+    return Plan(
+        train=train_data,
+        validation=validation,
+        columns=columns_of(experiment.splits.train)[0],
+        validation_columns=columns_of(experiment.splits.validation)[0],
+        by=experiment.by,
+        settings=settings,
+        seed=seed,
+        network=network,
+        loss=loss,
+    )
+
+
 def make_study(
     experiment: Experiment,
     train_data: TrainingData,
@@ -65,20 +100,10 @@ def make_study(
         work: folder for the state of trainings that are not finished.
         watch: who is told what happens.
     """
-    settings = experiment.config.settings_of(arm).model_copy(update={"seed": seed})
-    build = plugins.load("losses", arm.loss).build
-    options = plugins.check_options("losses", arm.loss, arm.loss_options)
-    criterion = criterion_of(experiment, settings)
-
-    def loss(groups: TrainingGroups) -> GroupLoss:
-        built: GroupLoss = build(groups, criterion, **options)
-        return built
-
-    def network(outputs: int | None = None, architecture: str | None = None) -> nn.Module:
-        return experiment.start.network(outputs or experiment.outputs, seed, architecture)
+    plan = make_plan(experiment, train_data, validation, arm, seed)
 
     def score(logits: Tensor, data: TrainingData) -> Validation:
-        return validation_score(logits, data, settings.select)
+        return validation_score(logits, data, plan.settings.select)
 
     def fit(
         model: nn.Module,
@@ -90,11 +115,11 @@ def make_study(
         name: str = "model",
     ) -> History:
         learnt = train_data if data is None else data
-        asked = study.settings if settings is None else settings
+        asked = plan.settings if settings is None else settings
         return train(
             model,
             learnt,
-            study.loss(learnt.counted) if loss is None else loss,
+            plan.loss(learnt.counted) if loss is None else loss,
             asked,
             validation=validation.images,
             score=lambda _, logits: validation_score(logits, validation, asked.select),
@@ -104,23 +129,10 @@ def make_study(
             mixer=mixer,
         )
 
-    study = Study(
-        train=train_data,
-        validation=validation,
-        columns=columns_of(experiment.splits.train)[0],
-        validation_columns=columns_of(experiment.splits.validation)[0],
-        by=experiment.by,
-        settings=settings,
-        seed=seed,
-        network=network,
-        loss=loss,
-        fit=fit,
-        score=score,
-    )
-    return study
+    return Study(**{field.name: getattr(plan, field.name) for field in fields(plan)}, fit=fit, score=score)
 
 
-def criterion_of(experiment: Experiment, settings: TrainingSettings) -> Criterion:
+def _criterion(experiment: Experiment, settings: TrainingSettings) -> Criterion:
     """Cross-entropy of the one target, or the mean over several."""
     if len(experiment.tasks) == 1:
         return CrossEntropy(settings.label_smoothing)

@@ -132,10 +132,50 @@ def test_a_checkpoint_of_other_classes(cli: Cli, ran: Path) -> None:
 
 
 def test_a_rate_at_which_training_diverges(cli: Cli) -> None:
-    done = cli("mitigate", *TINY, *LOSSES, "--seeds", 1, "--epochs", 6, "--lr", "1e9", "--quiet", "--out", "run")
+    """Nothing is left that would be in the way of the same with a lower rate."""
+    asked = ("mitigate", *TINY, *LOSSES, "--seeds", 1, "--epochs", 6, "--quiet", "--out", "run")
+    done = cli(*asked, "--lr", "1e9")
     assert done.code == 2
-    assert re.fullmatch(r"fairaudit: the loss became (nan|inf) in epoch \d: lower --lr \(now 1e\+09\)\n", done.err)
-    assert not list(Path("run").rglob("run.json"))
+    assert re.fullmatch(r"fairaudit: the loss became (nan|infinite) in epoch \d: lower --lr \(now 1e\+09\)\n", done.err)
+    assert files_below(Path()) == []
+
+
+def test_an_arm_at_whose_rate_training_diverges(cli: Cli) -> None:
+    """What is finished stays, and goes on without it."""
+    arms = ("sweep", *TINY, "--loss", "cross-entropy", "--seeds", 1, "--epochs", 2, "--quiet", "--out", "run")
+    done = cli(*arms, "--lr", "1e-3", "--grid", "lr=1e-3,1e9")
+    assert done.code == 2
+    assert "lower --lr (now 1e+09)" in done.err
+    assert [path.as_posix() for path in Path("run").rglob("run.json")] == ["run/erm/seed-0/run.json"]
+    assert not [name for name in files_below(Path("run")) if "1e" in name or ".training" in name]
+    again = cli(*arms, "--lr", "1e-3", "--grid", "lr=1e-3,2e-3", "--resume")
+    assert again.code == 0, again.err
+
+
+FORESEEN = {
+    "a class": (("--method", "thresholds:positive=boy"), "thresholds has no class 'boy' to be positive"),
+    "no teacher": (("--method", "distil:teacher=nobody.pt"), "nobody.pt: no such file"),
+    "no second classifier": (("--method", "infer-groups:checkpoint=nobody.pt"), "nobody.pt: no such file"),
+    "a student of no name": (("--method", "distil:student=resnett18"), "unknown architecture 'resnett18'"),
+    "one target": (("--method", "multi-task"), "the method multi-task needs several targets"),
+    "several targets": (
+        ("--method", "last-layer", "--target", "gender,Smiling"), "the method last-layer works on one target"),
+    "an option": (("--method", "just-train-twice:upweight=0"), "upweight of just-train-twice must be at least 1, not 0"),
+    "the trunk": (("--method", "contrastive", "--freeze", "backbone"), "the method contrastive trains what lies below"),
+    "mixed": (("--method", "lisa", "--augment", "mixup"), "the method lisa mixes images itself"),
+    "an image size": (
+        ("--method", "distil:student=timm/test_vit"), "the network fails on images of 48 × 48 pixels: "),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", FORESEEN)
+def test_what_a_method_refuses_is_said_before_the_baseline_is_trained(cli: Cli, what: str) -> None:
+    words, message = FORESEEN[what]
+    done = cli("mitigate", *ONE[:-1], *words, "--out", "run")
+    assert done.code == 2
+    assert done.err.splitlines()[-1].startswith(f"fairaudit: {message}")
+    assert "training 1 of" not in done.err
+    assert files_below(Path()) == []
 
 
 def table(root: Path, rows: list[tuple[str, str, str]]) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from dataclasses import fields, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,12 +15,15 @@ import torch
 from torch import nn
 
 from fairaudit import plugins
+from fairaudit.config import Arm
 from fairaudit.engine.history import Progress
-from fairaudit.errors import UsageError
+from fairaudit.engine.image_sources import UnreadImages
+from fairaudit.errors import FairauditError, UsageError
 from fairaudit.losses import fscl
-from fairaudit.methods.base import Outcome
+from fairaudit.methods.base import Outcome, Plan, Study
 from fairaudit.models.classifier import build_network, save_classifier
 from fairaudit.models.head import Head, Task
+from fairaudit.workflows.arm_checks import check_method
 from tests.methods.studies import PREPROCESS, Bench, bench, biased, labelled, logits, same
 
 NAMES = plugins.names("methods")
@@ -52,6 +56,8 @@ def prepared(name: str, checkpoint: Path, **changes: Any) -> tuple[Bench, dict[s
         ), options
     if name == "infer-groups":
         options["checkpoint"] = checkpoint
+    if name == "attribution-mask":  # the kind whose network is an ordinary one; the others bring their region along
+        options |= {"confounder": "glasses", "kind": "specific-mask", "fit_epochs": 1}
     few_glasses = labelled(np.arange(48) % 2, np.arange(48) // 2 % 5 // 3, seed=2)
     return bench(biased(48, 0.8, seed=1), few_glasses, **{"epochs": 1, **changes}), options
 
@@ -62,17 +68,36 @@ def run_of(name: str) -> Callable[..., Outcome]:
     return function
 
 
-def attempt(name: str, asked: Bench, options: dict[str, Any]) -> tuple[Outcome | None, str]:
-    """What a method leaves, or why it refuses."""
+def before_training(study: Study) -> Plan:
+    """What a method is asked with before anything is trained: no training image can be read."""
+    known = {field.name: getattr(study, field.name) for field in fields(Plan)}
+    return Plan(**{**known, "train": replace(study.train, images=UnreadImages(len(study.train)))})
+
+
+def checked(name: str, study: Study, options: dict[str, Any]) -> str:
+    """What a method says against a study before anything is trained; empty where it may run."""
     try:
-        return run_of(name)(asked.study, **options), ""
-    except UsageError as error:
-        return None, str(error)
+        check_method(name, Arm(method=name, method_options=options), before_training(study))
+    except FairauditError as error:
+        return str(error)
+    return ""
+
+
+def attempt(name: str, asked: Bench, options: dict[str, Any]) -> tuple[Outcome | None, str]:
+    """What a method leaves, or why it refuses, which it says before anything is trained."""
+    foreseen = checked(name, asked.study, options)
+    try:
+        outcome, said = run_of(name)(asked.study, **options), ""
+    except FairauditError as error:
+        outcome, said = None, str(error)
+    assert said == foreseen
+    assert outcome is not None or not asked.calls
+    return outcome, said
 
 
 def test_the_methods_that_were_asked_for_are_there() -> None:
     assert {
-        "balanced", "contrastive", "distil", "domain-independent", "infer-groups", "just-train-twice",
+        "attribution-mask", "balanced", "contrastive", "distil", "domain-independent", "infer-groups", "just-train-twice",
         "last-layer", "lisa", "multi-task", "resample", "subsample", "thresholds",
     } <= set(NAMES)  # fmt: skip
 
@@ -100,6 +125,58 @@ def test_the_signature_is_the_option_schema(name: str) -> None:
         text = ",".join(map(str, option.default)) if isinstance(option.default, tuple) else str(option.default)
         if text:
             assert plugins.check_options("methods", name, {key: text}) == {key: option.default}, "a flag can give it"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_its_check_takes_the_same_options(name: str) -> None:
+    parameters = inspect.signature(plugins.load("methods", name).check).parameters
+    assert next(iter(parameters)) == "plan"
+    asked = [key for key, one in parameters.items() if one.kind is one.KEYWORD_ONLY]
+    assert asked == list(plugins.options("methods", name))
+    assert all(parameters[key].default is inspect.Parameter.empty for key in asked), "defaults are those of run"
+
+
+class ForeseenError(UsageError):
+    """What a check says here."""
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_runs_only_what_its_check_lets_pass(name: str, glasses: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, options = prepared(name, glasses)
+    assert checked(name, asked.study, options) == ""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise ForeseenError
+
+    monkeypatch.setattr(plugins.load("methods", name), "check", refuse)
+    with pytest.raises(ForeseenError):
+        run_of(name)(asked.study, **options)
+    assert not asked.calls
+
+
+IMPOSSIBLE: dict[str, tuple[dict[str, Any], str]] = {
+    "attribution-mask": ({"quantile": 1.5}, "quantile of attribution-mask must lie between 0 and 1"),
+    "balanced": ({"column": "serv"}, "a column that is not there"),
+    "contrastive": ({"c": 0.0}, "c of contrastive must be a number above 0, not 0"),
+    "distil": ({"teacher": "nobody.pt"}, "nobody.pt: no such file"),
+    "infer-groups": ({"checkpoint": "nobody.pt"}, "nobody.pt: no such file"),
+    "just-train-twice": ({"upweight": 0}, "upweight of just-train-twice must be at least 1, not 0"),
+    "last-layer": ({"refits": -1}, "last-layer needs at least one refit"),
+    "lisa": ({"same_label": 2.0}, "same_label of lisa must be from 0 to 1, not 2"),
+    "multi-task": ({"weights": (1.0, 2.0, 3.0)}, "weights of multi-task must be 2 numbers"),
+    "thresholds": ({"positive": "boy"}, "thresholds has no class 'boy' to be positive"),
+}
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if plugins.options("methods", name)])
+def test_an_option_that_cannot_be_is_foreseen(name: str, glasses: Path) -> None:
+    asked, options = prepared(name, glasses)
+    wrong, sentence = IMPOSSIBLE[name]
+    outcome, said = attempt(
+        name, asked, {**options, **{k: Path(v) if str(v).endswith(".pt") else v for k, v in wrong.items()}}
+    )
+    assert outcome is None
+    assert sentence in said
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -195,7 +272,6 @@ def test_without_groups_it_runs_or_says_that_it_needs_them(name: str, glasses: P
     asked, options = bench(*parts, by=(), epochs=1), prepared(name, glasses)[1]
     outcome, sentence = attempt(name, asked, options)
     if outcome is None:
-        assert not asked.calls, "it is said before anything is trained"
         assert sentence == f"the method {name} needs groups; name the attributes that make them with --by" or (
             name == "infer-groups" and "which attributes to infer" in sentence
         )

@@ -17,6 +17,7 @@ from fairaudit.losses.base import CrossEntropy
 from fairaudit.losses.cross_entropy import MeanLoss
 from fairaudit.methods import distil
 from fairaudit.methods._target import target_of
+from fairaudit.methods.base import Study
 from fairaudit.methods.distil import Distillation
 from fairaudit.models.classifier import build_network, save_classifier
 from fairaudit.models.head import Head, Task
@@ -106,11 +107,18 @@ def test_a_student_that_hears_nothing_but_the_teacher_comes_to_agree_with_it(tmp
     assert far[1] < 0.05
 
 
+def read(study: Study, path: Path) -> distil.Teacher:
+    """A teacher from a file."""
+    ready = distil.check(study, student="", teacher=path, temperature=4.0, share=0.9)
+    assert ready.teacher is not None
+    return distil._asking(ready.teacher, study)
+
+
 def test_the_teachers_classes_are_put_in_the_studys_order(tmp_path: Path) -> None:
     network = saved(tmp_path / "teacher.pt", ("Male", "Female"))
     before = weights(network)
     study = bench().study
-    told = distil._read(study, tmp_path / "teacher.pt")
+    told = read(study, tmp_path / "teacher.pt")
     images = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(told(images).softmax(dim=1), network(images).softmax(dim=1).flip(1))
     assert all(torch.equal(a, b) for a, b in zip(before, weights(network), strict=True))
@@ -118,7 +126,7 @@ def test_the_teachers_classes_are_put_in_the_studys_order(tmp_path: Path) -> Non
 
 def test_a_teacher_of_another_size_and_normalisation_gets_what_it_wants(tmp_path: Path) -> None:
     network = saved(tmp_path / "teacher.pt", ("female", "male"), size=(16, 16), mean=(0.4, 0.3, 0.2), std=(0.1, 0.2, 0.3))
-    told = distil._read(bench().study, tmp_path / "teacher.pt")
+    told = read(bench().study, tmp_path / "teacher.pt")
     unit = torch.rand(4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
     larger = nn.functional.interpolate(unit, (16, 16), mode="bilinear", antialias=True)
     mean, std = torch.tensor([0.4, 0.3, 0.2])[:, None, None], torch.tensor([0.1, 0.2, 0.3])[:, None, None]

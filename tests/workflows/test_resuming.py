@@ -9,14 +9,17 @@ import pytest
 from fairaudit.artifacts.records import write_toml
 from fairaudit.config import Arm, MitigateConfig
 from fairaudit.errors import ConfigError, OutputError
-from fairaudit.workflows.resuming import open_folder, reproducible
+from fairaudit.workflows.resuming import clear_leftovers, open_folder, reproducible
 from fairaudit.workflows.run_folders import CONFIG, run_folder
 
 ONE = MitigateConfig(arms=(Arm(loss="max-group"),), seeds=2)
 
 
 def held(folder: Path, config: MitigateConfig) -> Path:
-    folder.mkdir()
+    """A folder in which one epoch of the baseline is finished."""
+    state = folder / "erm" / ".seed-0.training" / "model" / "training.pt"
+    state.parent.mkdir(parents=True)
+    state.touch()
     write_toml(folder / CONFIG, reproducible(config, None))
     return folder
 
@@ -61,6 +64,36 @@ def test_what_else_differs_is_named(tmp_path: Path) -> None:
     assert str(caught.value) == (
         f"{folder / CONFIG} was run with another training.lr (0.001, now 0.5); resume it as it was, or choose another --out"
     )
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_what_finished_nothing_is_in_nobodys_way(tmp_path: Path, resume: bool) -> None:
+    folder = held(tmp_path / "run", ONE)
+    (folder / "erm" / ".seed-0.training" / "model" / "training.pt").unlink()
+    (folder / "cache").mkdir()
+    (folder / "cache" / "1.images").touch()
+    other = ONE.model_copy(update={"training": ONE.training.model_copy(update={"lr": 0.5})})
+    open_folder(other, folder, resume)
+    clear_leftovers(folder)
+    assert sorted(path.name for path in folder.iterdir()) == ["cache"], "decoded images are as good as they were"
+
+
+def test_an_epoch_a_run_and_a_search_are_kept(tmp_path: Path) -> None:
+    for number, name in enumerate(["erm/.seed-0.training/model/training.pt", "erm/seed-0/run.json", "tuning/erm.journal"]):
+        folder = tmp_path / str(number)
+        (folder / name).parent.mkdir(parents=True)
+        (folder / name).touch()
+        write_toml(folder / CONFIG, reproducible(ONE, None))
+        clear_leftovers(folder)
+        assert (folder / name).exists()
+        with pytest.raises(OutputError, match="holds an experiment already"):
+            open_folder(ONE, folder, False)
+
+
+def test_a_folder_of_something_else_is_not_cleared(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").touch()
+    clear_leftovers(tmp_path)
+    assert (tmp_path / "thesis.tex").exists()
 
 
 def test_paths_are_the_same_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
