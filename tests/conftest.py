@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+# Before anything imports torch or numpy, and for every process that a test starts: networks and tables this small only
+# wait for each other's threads.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 
 @pytest.fixture(scope="session")
 def shared() -> Path:

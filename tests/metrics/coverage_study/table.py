@@ -62,7 +62,7 @@ class Found:
 
 
 @cache
-def group_results(supports: str, trials: int = 4000, seed: int = SEED) -> dict[str, dict[str, Result]]:
+def group_results(supports: str, trials: int, seed: int = SEED) -> dict[str, dict[str, Result]]:
     """Every kind of interval over groups, by quantity and cell; what takes memory is left out.
 
     Args:
@@ -81,7 +81,7 @@ def group_results(supports: str, trials: int = 4000, seed: int = SEED) -> dict[s
 
 
 @cache
-def matrix_results(supports: str, trials: int = 400, seed: int = SEED) -> Cells:
+def matrix_results(supports: str, trials: int, seed: int = SEED) -> Cells:
     """Every kind of interval over groups of F-scores and means over classes; a cell is a kind, a metric and a model."""
     found: Cells = {}
     for model in groups.MODELS:
@@ -93,7 +93,7 @@ def matrix_results(supports: str, trials: int = 400, seed: int = SEED) -> Cells:
 
 
 @cache
-def class_coverage(of: str, n: int, trials: int = 1000, seed: int = SEED) -> dict[str, Cells]:
+def class_coverage(of: str, n: int, trials: int, seed: int = SEED) -> dict[str, Cells]:
     """What is made of a whole confusion matrix, by quantity; a cell is a metric and a truth."""
     found: dict[str, Cells] = {quantity: {} for quantity in classes.METRICS}
     for metric, truth, covered in classes.coverage(of, n, trials, seed):
@@ -103,19 +103,19 @@ def class_coverage(of: str, n: int, trials: int = 1000, seed: int = SEED) -> dic
 
 
 @cache
-def ranking(trials: int = 2000, seed: int = SEED) -> dict[str, Cells]:
+def ranking(trials: int, seed: int = SEED) -> dict[str, Cells]:
     """Areas under the ROC curve and average precision."""
     return _by_first(scores.ranking_coverage(trials, seed))
 
 
 @cache
-def losses(n: int, trials: int = 1000, seed: int = SEED) -> dict[str, Cells]:
+def losses(n: int, trials: int, seed: int = SEED) -> dict[str, Cells]:
     """Mean losses and calibration errors."""
     return _by_first(scores.score_coverage(n, trials, seed))
 
 
 @cache
-def indices(n: int, trials: int = 400, seed: int = SEED) -> dict[str, Cells]:
+def indices(n: int, trials: int, seed: int = SEED) -> dict[str, Cells]:
     """Disparities that are more than one comparison."""
     single = _by_first(others.index_coverage(n, trials, seed))
     return {kind: {f"{name}, {cell}": covered for name in names for cell, covered in single[name].items()}
@@ -123,14 +123,14 @@ def indices(n: int, trials: int = 400, seed: int = SEED) -> dict[str, Cells]:
 
 
 @cache
-def people(number: int, trials: int = 1000, seed: int = SEED) -> dict[str, Cells]:
+def people(number: int, trials: int, seed: int = SEED) -> dict[str, Cells]:
     """A rate of people with several pictures, and the same had pictures been taken for people."""
     told = [*others.people_coverage(number, trials, seed)]
     return {"people": {cell: covered for cell, covered, _ in told}, "pictures": {cell: plain for cell, _, plain in told}}
 
 
 @cache
-def paired(n: int, trials: int = 20_000, seed: int = SEED) -> Cells:
+def paired(n: int, trials: int, seed: int = SEED) -> Cells:
     """The change of a rate between two models on the same images, of which 4 % are right with neither or only one."""
     found = {}
     for p, q in PAIRED:
@@ -143,7 +143,7 @@ def paired(n: int, trials: int = 20_000, seed: int = SEED) -> Cells:
 
 
 @cache
-def bootstrap_gap(trials: int = 500, seed: int = SEED) -> Cells:
+def bootstrap_gap(trials: int, seed: int = SEED) -> Cells:
     """The negative control, where all groups are equal."""
     return {
         f"{g} groups of {n:,}": others.bootstrap_gap_coverage(g, n, np.full(g, 0.5), trials, seed)
@@ -159,8 +159,13 @@ def _by_first(told: Iterable[tuple[str, str, float]]) -> dict[str, Cells]:
     return found
 
 
-def study() -> Iterator[Found]:
-    """Every line, with the trials and the seed that are shipped."""
+def study(share: float = 1.0) -> Iterator[Found]:
+    """Every line, with the seed that is shipped.
+
+    Args:
+        share: of the trials that are shipped.
+    """
+    t400, t500, t1000, t2000, t4000, t20000 = (round(share * trials) for trials in (400, 500, 1000, 2000, 4000, 20_000))
     for n in RATE_SIZES:
         covered = enumerated.rate_coverage(wilson, n, enumerated.THOUSANDTHS)
         yield Found("rate of a group", f"{n:,} images", 0, {str(p): float(c) for p, c in
@@ -171,27 +176,28 @@ def study() -> Iterator[Found]:
         yield Found("difference of two groups", f"{n:,} and {m:,} images", 0, named)
     for quantity in OVER_GROUPS.values():
         for supports in groups.SUPPORTS:
-            results = group_results(supports)[quantity]
-            yield Found(quantity, supports, 4000, {name: r.coverage for name, r in results.items()})
+            results = group_results(supports, t4000)[quantity]
+            yield Found(quantity, supports, t4000, {name: r.coverage for name, r in results.items()})
     for supports in groups.SUPPORTS:
-        yield Found("F-scores and means over classes, compared", supports, 400, matrix_results(supports))
+        yield Found("F-scores and means over classes, compared", supports, t400, matrix_results(supports, t400))
     for quantity in others.KINDS:
         for n in (20, 100):
-            yield Found(quantity, f"{n} positives, {n} negatives", 400, indices(n)[quantity])
+            yield Found(quantity, f"{n} positives, {n} negatives", t400, indices(n, t400)[quantity])
     for quantity in classes.METRICS:
         for of in classes.TRUTHS:
             for n in (20, 100, 1000):
-                yield Found(quantity, f"{of}, {n:,} images", 1000, class_coverage(of, n)[quantity])
-    for quantity, cells in ranking().items():
-        yield Found(quantity, "5 to 100 positives, 10 to 400 negatives", 2000, cells)
+                yield Found(quantity, f"{of}, {n:,} images", t1000, class_coverage(of, n, t1000)[quantity])
+    for quantity, cells in ranking(t2000).items():
+        yield Found(quantity, "5 to 100 positives, 10 to 400 negatives", t2000, cells)
     for quantity in ("log loss", "Brier score", "calibration error"):
         for n in (20, 100, 1000):
-            yield Found(quantity, f"{n:,} images", 1000, losses(n)[quantity])
+            yield Found(quantity, f"{n:,} images", t1000, losses(n, t1000)[quantity])
     for number in (20, 200):
-        yield Found("rate, several pictures of a person", f"{number} people", 1000, people(number)["people"])
+        yield Found("rate, several pictures of a person", f"{number} people", t1000, people(number, t1000)["people"])
     for n in (20, 100):
-        yield Found("change of a rate, same images", f"{n} images", 20_000, paired(n))
-    yield Found("not offered: gap by percentile bootstrap", "20, 100 and 1,000 images, equal truths", 500, bootstrap_gap())
+        yield Found("change of a rate, same images", f"{n} images", t20000, paired(n, t20000))
+    not_offered = "not offered: gap by percentile bootstrap"
+    yield Found(not_offered, "20, 100 and 1,000 images, equal truths", t500, bootstrap_gap(t500))
 
 
 def main() -> None:
