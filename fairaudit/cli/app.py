@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from types import FrameType
 from typing import Annotated
 
@@ -64,6 +65,9 @@ def _root(
     pass
 
 
+# Typer reads every flag of every command anew for each line of words: once is enough for a process that runs many.
+_command = cache(typer.main.get_command)
+
 app.command("evaluate")(evaluate)
 app.command("audit")(audit)
 app.command("gate")(gate)
@@ -92,7 +96,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else list(arguments)
     with patient_streams(), _sigterm_raises():
         try:
-            code = int(typer.main.get_command(app).main(args=words, prog_name="fairaudit", standalone_mode=False) or 0)
+            code = int(_command(app).main(args=words, prog_name="fairaudit", standalone_mode=False) or 0)
             sys.stdout.flush()
         except _USAGE as error:
             return _misused(error)
