@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fairaudit.attribution.approximate import approximate_logits
 from fairaudit.attribution.patches import Positions
 from fairaudit.attribution.region_net import WIDTH, RegionNet
 from fairaudit.config import Preprocess, Stem, TrainingSettings
@@ -95,7 +96,13 @@ def fit_regions(
 
 
 def all_logits(
-    net: RegionNet, images: ImageSource, preprocess: Preprocess, settings: TrainingSettings, every: int = 1
+    net: RegionNet,
+    images: ImageSource,
+    preprocess: Preprocess,
+    settings: TrainingSettings,
+    every: int = 1,
+    *,
+    approximate: bool = False,
 ) -> FloatArray:
     """What a region classifier says of all patches of all pictures.
 
@@ -105,6 +112,7 @@ def all_logits(
         preprocess: mean and standard deviation that it was trained with.
         settings: ``device``, ``precision`` and ``workers``; pictures at a time are few, their patches many.
         every: n-th position of each side that is looked at, see ``Positions.coarser``.
+        approximate: run the network once over each whole picture instead, see ``approximate``.
 
     Returns:
         (n, p, k) float32, positions in their order.
@@ -122,7 +130,8 @@ def all_logits(
 
     def rows(pixels: Tensor) -> Tensor:
         with torch.inference_mode(), lowered(placement.device, settings.precision):
-            found = net.region_logits(network_inputs(pixels, placement.device, preprocess), ids)
+            inputs = network_inputs(pixels, placement.device, preprocess)
+            found = approximate_logits(net, inputs, coarse) if approximate else net.region_logits(inputs, ids)
         return found.flatten(1).clone()
 
     few = settings.model_copy(update={"batch_size": max(2, min(settings.batch_size, 16))})

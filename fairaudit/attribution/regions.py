@@ -122,8 +122,8 @@ def _fit(
     right = float((logits.argmax(axis=2) == some.targets.numpy()[:, None]).mean())
     note = (
         f"no attribution was given: a region classifier of {attribute} was fitted on {len(labelled):,} training images "
-        f"with {positions.per_side}x{positions.per_side} patches of {positions.patch} pixels for {epochs} epochs; it is right "
-        f"on {100 * right:.0f} % of the patches that it learnt from; 'fairaudit attribute fit' makes a better one"
+        f"with {positions.per_side}x{positions.per_side} patches of {positions.patch} pixels for {epochs} epochs; it is "
+        f"right on {100 * right:.0f} % of the patches that it learnt from; 'fairaudit attribute fit' makes a better one"
     )
     found = Regions(net, data.preprocess, 1.0, {}, (note,))
     return replace(found, means={name: found.confidences(logits, name).mean(axis=0) for name in MEASURES})

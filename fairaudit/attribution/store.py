@@ -85,7 +85,7 @@ class Attribution:
         found = []
         if self.calibration.doubtful:
             found.append(
-                f"the maps of {self.attribute} rest on confidence that is off by {self.calibration.error:.2f} on average "
+                f"the maps of {self.attribute} rest on confidence that is off by {self.calibration.error:.3f} on average "
                 f"(expected calibration error; doubtful above {TOO_WRONG:.2f}): compare regions, do not read values; "
                 "--temperature corrects some of it"
             )
@@ -119,19 +119,20 @@ class Attribution:
                 f"here they are {', '.join(levels[self.attribute])}"
             )
 
-    def require_pictures(self, found: list[str]) -> None:
-        """Refuse pictures none of which it was fitted with or validated on.
+    def require_pictures(self, found: list[str], data: str = "") -> None:
+        """Refuse pictures of another dataset, none of which it was fitted with or validated on.
 
         Args:
             found: digests of some of them, see ``fit.digests``.
+            data: name of their dataset, where it is known.
 
         Raises:
-            UsageError: none is known.
+            UsageError: none is known, and they are not of a dataset of its own's name.
         """
-        if not self.seen & set(found):
+        if data != self.data and not self.seen & set(found):
             raise UsageError(
                 f"the attribution of {self.attribute} was fitted for another dataset ({self.data}): none of "
-                f"{len(found)} training images is among its own; fit one for these images"
+                f"{len(found)} images is among its own; fit one for these images"
             )
 
     def contents(self) -> dict[str, Callable[[Path], None]]:
