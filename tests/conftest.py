@@ -6,10 +6,16 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 # Before anything imports torch or numpy, and for every process that a test starts: networks and tables this small only
 # wait for each other's threads.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Few examples by default; .ci/run asks for as many as Hypothesis itself would try (--hypothesis-profile thorough).
+settings.register_profile("quick", max_examples=15)
+settings.register_profile("thorough", max_examples=100)
+settings.load_profile("quick")
 
 
 @pytest.fixture(scope="session")
