@@ -8,9 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from fairaudit.cli import mask_flags as k
 from fairaudit.cli import options as o
 from fairaudit.cli import parsing as p
 from fairaudit.cli import training_flags as t
+from fairaudit.cli.mask_flags import with_mask_flags
 from fairaudit.cli.model_options import Arch, ArchKwargs, Classes, Data, Device, Limit, Resize, Size, Target, Trust
 from fairaudit.cli.show import check_format, show
 from fairaudit.cli.streams import say, warn
@@ -34,6 +36,10 @@ def mitigate(
     config: t.Config = None,
     loss: t.Loss = None,
     method: t.Method = None,
+    confounder: k.Confounder = None,
+    kind: k.Kind = None,
+    quantile: k.Quantile = None,
+    attribution: k.Attribution = None,
     baseline: t.Baseline = None,
     seeds: t.Seeds = None,
     data: Data = None,
@@ -121,7 +127,7 @@ def asked_for(kind: type[M], asked: Mapping[str, Any], **more: Any) -> tuple[M, 
         data_options=p.data_options(asked["data_option"]) or None,
         split_shares=_shares(asked["split_shares"]),
         test=p.given(data=asked["test_data"], root=asked["test_root"]) or None,
-        arms=arms_of(asked["loss"], asked["method"]),
+        arms=with_mask_flags(arms_of(asked["loss"], asked["method"]), asked),
         baseline=_wants_baseline(asked["baseline"]),
         network=p.given(
             arch=asked["arch"],
@@ -197,9 +203,9 @@ def experiment(
         return 0
     if not quiet:
         warn(found.result.notes)
+    show(found.result, format_)  # first: a page that cannot be written must not cost what took hours
     if page:
         write_page(found.result, found.folder)
-    show(found.result, format_)
     if not quiet:
         say(f"written: {found.folder}")
     return 0

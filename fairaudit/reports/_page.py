@@ -77,7 +77,8 @@ class Cell:
         """The sort key as an attribute; empty where there is none."""
         if self.value is None:
             return ""
-        return "nan" if math.isnan(self.value) else repr(float(self.value))
+        # As many digits as records keep, so that a page of a stored run is the same as that of a new one.
+        return "nan" if math.isnan(self.value) else f"{float(self.value):.10g}"
 
 
 @dataclass(frozen=True)

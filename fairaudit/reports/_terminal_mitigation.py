@@ -10,7 +10,7 @@ from rich.text import Text
 
 from fairaudit.reports import _mitigation as said
 from fairaudit.reports import _wording as words
-from fairaudit.reports._layout import printed
+from fairaudit.reports._layout import TextColumn, printed, tables
 from fairaudit.results.mitigation import MitigationResult, Number
 
 _NAME = 26
@@ -25,17 +25,17 @@ def mitigation_text(result: MitigationResult, width: int, color: bool) -> str:
         width: columns of the terminal.
         color: whether to colour what is also marked by a sign.
     """
-    return printed(_parts(result), width, color)
+    return printed(_parts(result, max(40, width)), width, color)
 
 
-def _parts(result: MitigationResult) -> Iterable[RenderableType]:
+def _parts(result: MitigationResult, width: int) -> Iterable[RenderableType]:
     heading = f"{said.targets(result)} on {result.images['test']:,} test images, {said.runs(result)}"
     yield Text(heading, style="bold")
     yield Text(said.setting(result))
     for by in said.groupings(result):
         yield Text()
         yield Text(f"by {words.grouping_name(by)}", style="bold")
-        yield _table(result, by)
+        yield from _table(result, by, width)
     yield Text()
     points = Table.grid(Column(no_wrap=True), Column(overflow="fold"))
     for line in said.sentences(result):
@@ -43,18 +43,17 @@ def _parts(result: MitigationResult) -> Iterable[RenderableType]:
     yield points
 
 
-def _table(result: MitigationResult, by: tuple[str, ...]) -> RenderableType:
-    table = Table(Column("", overflow="fold"), box=None, pad_edge=False, header_style="bold")
-    for _, _, title in said.columns(result, by):
-        table.add_column(title, justify="right", no_wrap=True)
+def _table(result: MitigationResult, by: tuple[str, ...], width: int) -> Iterable[RenderableType]:
     compared = {arm.name for arm in said.others(result)}
+    names, cells = [], list[list[Text]]()
     for arm in result.arms:
-        numbers = said.numbers(result, arm, by)
-        # arms of a sweep have long names, which break where a setting begins
         name = said.arm_name(result, arm, by)
-        name = name if len(name) <= _NAME else name.replace("(", "\n  (")
-        table.add_row(name, *(_cell(one, arm.name in compared) for one in numbers))
-    return table
+        # arms of a sweep have long names, which break where a setting begins
+        names.append(Text(name if len(name) <= _NAME else name.replace("(", "\n  (")))
+        cells.append([_cell(one, arm.name in compared) for one in said.numbers(result, arm, by)])
+    heads = [title for _, _, title in said.columns(result, by)]
+    columns = [TextColumn(head, list(own), right=True) for head, own in zip(heads, zip(*cells, strict=True), strict=True)]
+    yield from tables([TextColumn("", names)], columns, width)
 
 
 def _cell(one: Number | None, compared: bool) -> Text:

@@ -25,9 +25,15 @@ def write_page(result: ComparisonResult | MitigationResult, folder: Path, beside
         beside: name → text of files that are written with them, for example the record.
 
     Raises:
-        OutputError: a file could not be written; nothing is.
+        OutputError: a file could not be written; none is.
     """
-    write_together(folder, {**(beside or {}), **page_files(result)})
+    try:
+        drawn = page_files(result)
+    except Exception:
+        # A defect in a figure must not cost the record.
+        write_together(folder, beside or {})
+        raise
+    write_together(folder, {**(beside or {}), **drawn})
 
 
 def page_files(result: ComparisonResult | MitigationResult) -> dict[str, str | bytes]:

@@ -13,7 +13,11 @@ from pathlib import Path
 import pytest
 
 from fairaudit import plugins
+from fairaudit.artifacts.comparisons import write_comparison
+from fairaudit.artifacts.mitigations import write_mitigation
 from fairaudit.artifacts.records import write_audit
+from fairaudit.comparison import ComparisonResult
+from fairaudit.errors import UsageError
 from fairaudit.results import (
     AuditResult,
     Disparity,
@@ -25,6 +29,9 @@ from fairaudit.results import (
     RuleResult,
     Verdict,
 )
+from fairaudit.results.mitigation import MitigationResult
+from fairaudit.workflows.report import KINDS, Record, formats_of, rendered
+from tests.reports import records
 
 NAMES = plugins.names("reports")
 HOSTILE = (
@@ -92,6 +99,23 @@ def bare_audit() -> AuditResult:
     return AuditResult(settings, Overall(0, {"accuracy": absent}), (grouping,))
 
 
+BESIDES: dict[type[Record], dict[str, Record]] = {
+    ComparisonResult: {
+        "plain": records.comparison(),
+        "hostile": records.hostile_comparison(HOSTILE),
+        "bare": records.bare_comparison(),
+    },
+    MitigationResult: {
+        "plain": records.experiment(),
+        "sweep": records.sweep(),
+        "hostile": records.hostile_experiment(HOSTILE),
+        "bare": records.bare_experiment(),
+    },
+}
+"""Records other than audits, which a format may know."""
+RENDERERS = [(name, kind) for kind in BESIDES for name in formats_of(kind)]
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_it_says_what_it_is_and_its_options_have_defaults(name: str) -> None:
     summary = plugins.summary("reports", name)
@@ -140,6 +164,46 @@ def test_it_needs_neither_torch_nor_pandas(name: str, tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from fairaudit.workflows.report import report\n"
         f"assert report(Path({str(tmp_path)!r}), {name!r})\n"
+        "print([m for m in ('torch', 'torchvision', 'timm', 'pandas') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(("name", "kind"), RENDERERS)
+def test_it_copes_with_other_records_that_it_knows(name: str, kind: type[Record]) -> None:
+    function = getattr(plugins.load("reports", name), KINDS[kind][0])
+    signature = inspect.signature(function, eval_str=True)
+    first, *others = signature.parameters.values()
+    assert (first.annotation, signature.return_annotation) == (kind, str)
+    assert all(p.kind is inspect.Parameter.KEYWORD_ONLY and p.default is not inspect.Parameter.empty for p in others)
+    for what, record in BESIDES[kind].items():
+        text = rendered(record, name)
+        assert text.endswith("\n"), what
+        assert what != "plain" or function(record) == text
+        words = text.lower().replace("fairaudit", "").split()
+        assert not {"fair", "unbiased", "debiased", "unfair"} & {word.strip(".,:;*()") for word in words}, what
+        if what == "hostile" and name not in ("csv", "json"):
+            assert "\x1b" not in text
+            assert "\u202e" not in text
+            assert name == "terminal" or "<script>alert" not in text
+
+
+@pytest.mark.parametrize("kind", BESIDES)
+def test_a_format_that_cannot_show_a_record_names_those_that_can(kind: type[Record]) -> None:
+    for name in set(NAMES) - set(formats_of(kind)):
+        with pytest.raises(UsageError, match=f"{name}' cannot show an? .*; choose from {', '.join(formats_of(kind))}"):
+            rendered(BESIDES[kind]["plain"], name)
+    assert {"terminal", "json", "markdown", "csv", "html"} <= set(formats_of(kind))
+
+
+def test_other_records_need_neither_torch_nor_pandas(tmp_path: Path) -> None:
+    write_comparison(records.comparison(), tmp_path / "comparison.json")
+    write_mitigation(records.experiment(), tmp_path / "mitigation.json")
+    code = (
+        "import sys; from pathlib import Path; from fairaudit.workflows.report import formats_of, kind_of, report\n"
+        f"for path in map(Path(r'{tmp_path}').joinpath, ('comparison.json', 'mitigation.json')):\n"
+        "    assert all(report(path, name) for name in formats_of(kind_of(path)))\n"
         "print([m for m in ('torch', 'torchvision', 'timm', 'pandas') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -122,6 +122,27 @@ def test_the_f1_gap_is_that_of_scikit_learn(ran: Path) -> None:
     assert number(arm, "f1[macro]", "gap")["value"] == pytest.approx(np.mean(runs), abs=1e-9)
 
 
+def test_every_seed_and_epoch_is_in_the_record(ran: Path) -> None:
+    for arm in record(ran)["arms"]:
+        for metric, kind in (("accuracy", None), ("accuracy", "worst_group"), ("accuracy", "gap")):
+            one = number(arm, metric, kind)
+            assert len(one["by_seed"]) == SEEDS
+            assert np.mean(one["by_seed"]) == pytest.approx(one["value"], abs=1e-9)
+        for run in arm["runs"]:
+            history = json.loads((ran / run["folder"] / "history.json").read_text())
+            stages = list(history["stages"].values())
+            if not stages:
+                assert run["epochs"] == []
+                continue
+            assert [e["epoch"] for e in run["epochs"]] == [e["epoch"] for e in stages[-1]["epochs"]]
+            assert run["selected"] == stages[-1]["selected"]
+            for kept, told in zip(run["epochs"], stages[-1]["epochs"], strict=True):
+                assert kept["loss"] == pytest.approx(told["loss"])
+                known = [a for a in told["group_accuracies"] or [] if a is not None]
+                if known:
+                    assert (kept["mean"], kept["worst"]) == pytest.approx((np.mean(known), min(known)))
+
+
 def test_a_trend_is_what_both_tests_show(ran: Path) -> None:
     for arm in record(ran)["arms"][1:]:
         for n in arm["numbers"]:
