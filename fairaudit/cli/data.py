@@ -32,6 +32,12 @@ Target = Annotated[
         rich_help_panel=o.AUDIT,
     ),
 ]
+Compared = Annotated[
+    str | None,
+    typer.Option(
+        "--target", metavar="NAME", help="Whose classes' sizes are compared. Default: the card's.", rich_help_panel=o.AUDIT
+    ),
+]
 Images = Annotated[
     int,
     typer.Option(
@@ -126,7 +132,7 @@ def check(
     name: Name,
     root: o.Root = None,
     by: o.By = None,
-    target: Target = None,
+    target: Compared = None,
     distance: Distance = 4,
     data_option: o.DataOption = None,
     fail_on: FailOn = None,
@@ -136,9 +142,11 @@ def check(
 ) -> int:
     """What is wrong with a dataset on disk: copies, contradictory labels, leaks between splits, broken and missing files.
 
-    Every image of every split is read once. Near-identical images are found by a perceptual hash and confirmed on small
-    grey pictures. The exit code is 0 whatever is found, unless --fail-on says what must not be: 1 where it is there, 3
-    where it could not be looked for because no image was found. 2 means that the check could not run.
+    Every image of every split is read once. Near-identical images are found by
+    a perceptual hash and confirmed on small grey pictures. The exit code is 0
+    whatever is found, unless --fail-on says what must not be: 1 where it is
+    there, 3 where it could not be looked for because no image was found. 2
+    means that the check could not run.
 
     fairaudit data check utkface --root faces/UTKFace --fail-on duplicates,conflicts
     """

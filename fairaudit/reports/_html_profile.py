@@ -10,6 +10,7 @@ from fairaudit.reports._profile import (
     associations,
     counts,
     facts,
+    overall,
     percent,
     pictures,
     strongest,
@@ -26,6 +27,7 @@ def render_profile(profile: Profile) -> str:
         profile: what the dataset holds.
     """
     sections = [
+        Section("all", "All images", [] if profile.groupings else [_table(overall(profile))]),
         *(_grouping(profile, i) for i in range(len(profile.groupings))),
         Section("together", "Which columns go together", _together(profile)),
         Section("notes", "Notes", [Points(profile.notes)] if profile.notes else []),

@@ -67,8 +67,7 @@ def sheets(profile: Profile, most_classes: int | None = None) -> list[Sheet]:
     """
     made = [counts(profile, grouping, most_classes) for grouping in profile.groupings]
     if not made:
-        counted = _counted(profile, [("all images", profile.overall)], most_classes, True)
-        made = [Sheet("All images", *counted, _counts_notes(profile, True))]
+        made = [overall(profile, most_classes)]
     if len(profile.splits) > 1:
         rows = [(name, f"{n:,}", percent(n / profile.overall.n)) for name, n in profile.splits.items()]
         made.insert(0, Sheet("By split", ("split", "images", "share"), rows, (1, 2)))
@@ -87,6 +86,12 @@ def _said_once(made: list[Sheet]) -> list[Sheet]:
     return kept
 
 
+def overall(profile: Profile, most_classes: int | None = None) -> Sheet:
+    """All images, for a profile without groupings; ``most_classes`` as in ``sheets``."""
+    counted = _counted(profile, [("all images", profile.overall)], most_classes, True)
+    return Sheet("All images", *counted, _counts_notes(profile, most_classes, True))
+
+
 def counts(profile: Profile, grouping: GroupingProfile, most_classes: int | None = None) -> Sheet:
     """Images, ages and the target's balance of every group.
 
@@ -101,15 +106,17 @@ def counts(profile: Profile, grouping: GroupingProfile, most_classes: int | None
     if grouping.missing:
         unknown = ["(not known)", f"{grouping.missing:,}", percent(grouping.missing / profile.overall.n)]
         cells.insert(-1, unknown + [""] * (len(columns) - 3))
-    notes = _counts_notes(profile, not inside)
+    notes = _counts_notes(profile, most_classes, not inside)
     return Sheet(f"By {words.grouping_name(grouping.by)}", columns, cells, right, notes, last_apart=True)
 
 
-def _counts_notes(profile: Profile, balance: bool) -> list[str]:
-    return [
-        *(["age: median (quartiles) in years"] if profile.overall.age is not None else []),
-        *([f"{profile.target}: share [{100 * profile.confidence:g} % interval]"] if profile.target and balance else []),
-    ]
+def _counts_notes(profile: Profile, most: int | None, balance: bool) -> list[str]:
+    told = ["age: median (quartiles) in years"] if profile.overall.age is not None else []
+    if profile.target and balance:
+        classes, shown = len(profile.overall.target), len(classes_shown(profile, most))
+        some = f", the first {shown} of {classes} classes (--format json has all)" if 1 < shown < classes else ""
+        told.append(f"{profile.target}: share [{100 * profile.confidence:g} % interval]{some}")
+    return told
 
 
 def pictures(profile: Profile, grouping: GroupingProfile) -> Sheet:
