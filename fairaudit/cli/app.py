@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
+from time import perf_counter
 from types import FrameType
 from typing import Annotated
 
@@ -28,6 +29,7 @@ from fairaudit.cli.plan import plan
 from fairaudit.cli.report import report
 from fairaudit.cli.streams import patient_streams, say
 from fairaudit.cli.sweep import sweep
+from fairaudit.cli.verbose import told
 from fairaudit.errors import FairauditError
 
 INTERNAL_ERROR, INTERRUPTED, TERMINATED = 70, 130, 143
@@ -58,11 +60,17 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def _root(
-    version: Annotated[
+    context: typer.Context,
+    version: Annotated[  # noqa: ARG001 - its callback acts before
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Say on stderr how long a command took, and with which versions.")
+    ] = False,
 ) -> None:
-    pass
+    if verbose:
+        began = perf_counter()
+        context.call_on_close(lambda: say(told(perf_counter() - began)))
 
 
 # Typer reads every flag of every command anew for each line of words: once is enough for a process that runs many.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -143,3 +144,13 @@ def test_mitigate_refuses_a_format_before_it_trains(cli: Cli) -> None:
     )
     cli("sweep", *words[1:], "-f", "jsno").refused("unknown report format 'jsno'; did you mean 'json'?")
     assert files_below(Path()) == []
+
+
+def test_verbose_says_how_long_and_with_what_on_stderr(cli: Cli) -> None:
+    write_comparison(records.comparison(), Path("comparison.json"))
+    loud, plain = cli("--verbose", "report", "comparison.json"), cli("report", "comparison.json")
+    assert (loud.code, loud.out) == (0, plain.out)
+    assert re.fullmatch(r"fairaudit \S+, Python \S+, (\w+ \S+, )*\w+ \S+: \d+\.\d s\n", loud.err)
+    refused = cli("-v", "report", "nothing.json")
+    assert refused.code == 2
+    assert sorted(line.partition(" ")[0] for line in refused.err.splitlines()) == ["fairaudit", "fairaudit:"]
