@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from fairaudit.artifacts.folder import write_whole
-from fairaudit.artifacts.records import _read_json
+from fairaudit.artifacts.records import read_json
 from fairaudit.comparison import SCHEMA_VERSION, ComparisonResult, comparison_from_record, comparison_json
 from fairaudit.errors import ArtifactError
 
@@ -46,7 +46,7 @@ def read_comparison(path: Path) -> ComparisonResult:
     name = comparison_file(path)
     if not name.is_file():
         raise ArtifactError(f"{name}: no such file; name a {COMPARISON} or the folder that holds it")
-    record = _read_json(name)
+    record = read_json(name)
     if not isinstance(record, dict) or "comparisons" not in record or "schema_version" not in record:
         raise ArtifactError(f"{name} is not a comparison; name what 'fairaudit compare --out' wrote")
     version = record["schema_version"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from fairaudit.artifacts.folder import write_whole
-from fairaudit.artifacts.records import _read_json
+from fairaudit.artifacts.records import read_json
 from fairaudit.errors import ArtifactError
 from fairaudit.results.mitigation import READABLE, MitigationResult, mitigation_from_record, mitigation_json
 
@@ -43,7 +43,7 @@ def read_mitigation(path: Path) -> MitigationResult:
     name = path / MITIGATION if path.is_dir() else path
     if not name.is_file():
         raise ArtifactError(f"{name}: no such file; name a {MITIGATION} or the folder of an experiment")
-    record = _read_json(name)
+    record = read_json(name)
     if not isinstance(record, dict) or "arms" not in record or "schema_version" not in record:
         raise ArtifactError(f"{name} is not an experiment; name what 'fairaudit mitigate' wrote")
     version = record["schema_version"]

@@ -41,7 +41,7 @@ def read_audit(path: Path) -> AuditResult:
 
     from fairaudit.artifacts.schema import AuditRecord
 
-    record = _read_json(_audit_file(path))
+    record = read_json(_audit_file(path))
     name = _audit_file(path)
     if not isinstance(record, dict) or "schema_version" not in record:
         raise ArtifactError(f"{name} is not an audit: it has no schema_version; name an audit.json or a run folder")
@@ -93,7 +93,15 @@ def _audit_file(path: Path) -> Path:
     return path / AUDIT if path.is_dir() else path
 
 
-def _read_json(path: Path) -> Any:
+def read_json(path: Path) -> Any:
+    """What a JSON file holds.
+
+    Args:
+        path: the file.
+
+    Raises:
+        ArtifactError: it is not there, cannot be read, or is not JSON.
+    """
     try:
         return json.loads(path.read_bytes())
     except FileNotFoundError as error:

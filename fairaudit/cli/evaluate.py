@@ -70,6 +70,7 @@ def evaluate(
     format_: o.Format = "terminal",
     out: o.Out = None,
     no_report: o.NoReport = False,
+    gallery: o.Gallery = None,
     quiet: o.Quiet = False,
 ) -> int:
     """Run a checkpoint over a labelled face dataset and audit what it predicts.
@@ -78,6 +79,8 @@ def evaluate(
     """
     from fairaudit.config import EvaluateConfig, Preprocess, read_values
 
+    if gallery is not None and no_report:
+        raise UsageError("--gallery is a part of report.html, which --no-report leaves out")
     format_ = check_format(format_)
     stored = {} if config is None else read_values(config)
     gate = gated.read(_strictness(stored, config))
@@ -140,6 +143,7 @@ def evaluate(
             announce=announce,
             progress=progress,
             report=not no_report,
+            gallery=gallery,
         )
     if found is None:  # one of several processes, and not the one that speaks
         return 0

@@ -111,6 +111,15 @@ NoReport = Annotated[
     bool,
     typer.Option("--no-report", metavar="", help="Write no report.html and no figures.", rich_help_panel=OUTPUT),
 ]
+Gallery = Annotated[
+    int | None,
+    typer.Option(
+        "--gallery",
+        metavar="N",
+        help="Show N faces of each group in report.html: its surest mistakes and closest decisions. Default: none.",
+        rich_help_panel=OUTPUT,
+    ),
+]
 Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", metavar="", help="Say nothing but errors on stderr.", rich_help_panel=OUTPUT)
 ]

@@ -44,21 +44,42 @@ OutFile = Annotated[
     ),
 ]
 
+Images = Annotated[
+    Path | None,
+    typer.Option(
+        "--images",
+        metavar="DIR",
+        help="With --gallery: folder below which row ids are paths. Default: the dataset that the run names.",
+        rich_help_panel=o.OUTPUT,
+    ),
+]
+
 
 def report(
-    run: Run, format_: o.Format = "terminal", option: Option = None, out: OutFile = None, quiet: o.Quiet = False
+    run: Run,
+    format_: o.Format = "terminal",
+    option: Option = None,
+    gallery: o.Gallery = None,
+    images: Images = None,
+    out: OutFile = None,
+    quiet: o.Quiet = False,
 ) -> int:
     """Print a stored audit, comparison or experiment in any format, or write it to a file.
 
     fairaudit report runs/mine --format markdown
 
     fairaudit report runs/mine --format junit --out audit.xml
+
+    fairaudit report runs/mine --format html --gallery 8 --out faces.html
     """
     from fairaudit.workflows import report as workflow
 
     format_ = check_format(format_)
     kind = workflow.kind_of(run)
     given = _options(kind, format_, option)
+    if gallery is not None or images is not None:
+        _show_faces(run, format_, given, gallery, images, out)
+        return 0
     if out is not None:
         workflow.write_report(run, format_, out, **given)
         if not quiet:
@@ -66,6 +87,23 @@ def report(
         return 0
     write_out(workflow.report(run, format_, **fitted(kind, format_) | given))
     return 0
+
+
+def _show_faces(
+    run: Path, format_: str, given: dict[str, Any], gallery: int | None, images: Path | None, out: Path | None
+) -> None:
+    if gallery is None:
+        raise UsageError("--images says where the faces of a gallery are: add --gallery N")
+    if format_ != "html" or given:
+        raise UsageError("--gallery is a part of the HTML report, and goes with no --option: add --format html")
+    from fairaudit.artifacts.folder import write_whole
+    from fairaudit.workflows.run_reports import stored_page
+
+    page = stored_page(run, gallery, images)
+    if out is None:
+        write_out(page)
+    else:
+        write_whole(out, page)
 
 
 def _options(kind: type[Record], name: str, texts: Iterable[str] | None) -> dict[str, Any]:

@@ -107,6 +107,11 @@ def title(result: AuditResult) -> str:
     return f"{said}{of}: {count(result.overall.n, 'image')}, {confidence(result)} intervals"
 
 
+def suspicions(result: AuditResult) -> list[str]:
+    """Notes that say that the model may have been read wrongly: whoever reads a number must have read them before."""
+    return [clean(note) for note in result.notes if note.startswith(("every prediction is", "accuracy "))]
+
+
 def verdict_sentence(result: AuditResult) -> str:
     """The verdict in one plain sentence. A pass says what was shown, never that a model is fair."""
     if not result.rules:

@@ -18,6 +18,7 @@ from fairaudit.reports._page import (
     Facts,
     Finding,
     Folded,
+    Mark,
     Part,
     Points,
     Prose,
@@ -124,12 +125,18 @@ def document(
 def _lead(result: AuditResult, chosen: Sequence[str], model: str, data: str) -> Iterator[Part]:
     """The first screen: the verdict, who is compared with whom, what is largest, and what nobody can tell."""
     yield Finding(mark(result.verdict, spelled=bool(result.rules)), _verdict(result), tuple(_reasons(result)))
+    if suspicions := words.suspicions(result):
+        yield Finding(Mark("!", "warning", "fail", spelled=True), f"{' '.join(_sentence(s) for s in suspicions)}")
     yield Facts(tuple(_facts(result, model, data)))
     largest = _largest(result, chosen)
     if largest:
         yield _largest_table(result, largest)
     if unjudged := list(_unjudged(result)):
         yield Points(unjudged, "What this data cannot tell")
+
+
+def _sentence(said: str) -> str:
+    return f"{said[:1].upper()}{said[1:]}."
 
 
 def _verdict(result: AuditResult) -> str:

@@ -21,7 +21,7 @@ from fairaudit.metrics.subset import parse_subset
 from fairaudit.predictions import Predictions
 from fairaudit.results.gallery import CLOSE, MISTAKE, Face, Gallery
 from fairaudit.workflows.prepare import Prepared, with_levels
-from fairaudit.workflows.target import prepared
+from fairaudit.workflows.target import label_names, prepared
 
 SIDE = 96
 """Pixels of the longer side of a thumbnail."""
@@ -51,16 +51,13 @@ def gallery_of(
         UsageError: several labels were audited side by side, or too many images are asked for.
         DataError: no image can be read.
     """
-    if not 1 <= each <= MOST:
-        raise UsageError(f"--gallery {each}: choose 1 to {MOST} images of each group")
+    check_gallery(each, settings)
     if settings.where is not None:
         predictions = predictions.take(parse_subset(settings.where).rows(predictions.columns(), predictions.numeric))
     predictions = with_levels(predictions, settings)
     target = prepared(predictions, settings)
     if not isinstance(target, Prepared):
-        raise UsageError(
-            "--gallery shows the mistakes of one target, and several labels were audited; name one with --target"
-        )
+        raise UsageError("--gallery shows mistakes of one target, and several labels were audited; name one with --target")
     task, groups = target.task, cross(predictions.columns(), by)
     chosen = worth_a_look(task.y_true, task.y_pred, task.y_score, groups.ids, len(groups), each)
 
@@ -80,6 +77,22 @@ def gallery_of(
             "--images"
         )
     return Gallery(by, found, TERMS)
+
+
+def check_gallery(each: int, settings: AuditSettings) -> None:
+    """Refuse a gallery that cannot be made; called before a long run as well as after it.
+
+    Args:
+        each: images of each kind and group.
+        settings: of the audit.
+
+    Raises:
+        UsageError: several labels are audited side by side, or too many images are asked for.
+    """
+    if not 1 <= each <= MOST:
+        raise UsageError(f"--gallery {each}: choose 1 to {MOST} images of each group")
+    if label_names(settings.target) is not None:
+        raise UsageError("--gallery shows mistakes of one target, and several labels were audited; name one with --target")
 
 
 def stored_gallery(run: Path, by: tuple[str, ...], each: int, images: Path | None = None) -> Gallery:

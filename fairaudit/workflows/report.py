@@ -10,11 +10,12 @@ from fairaudit import plugins
 from fairaudit.artifacts.comparisons import COMPARISON, read_comparison
 from fairaudit.artifacts.folder import write_whole
 from fairaudit.artifacts.mitigations import MITIGATION, read_mitigation
-from fairaudit.artifacts.records import AUDIT, _read_json, read_audit
+from fairaudit.artifacts.records import AUDIT, read_audit, read_json
 from fairaudit.comparison import ComparisonResult
 from fairaudit.errors import ArtifactError, UsageError, suggest
 from fairaudit.results import AuditResult
 from fairaudit.results.mitigation import MitigationResult
+from fairaudit.workflows.run_reports import described, provenance_of
 
 Record = AuditResult | ComparisonResult | MitigationResult
 
@@ -66,6 +67,9 @@ def rendered(result: Record, format: str, run: Path | None = None, **options: An
     name = format_for(type(result), format, _models(result, run))
     given = {key: value for key, value in options.items() if value is not None}
     known = options_of(type(result), name)
+    if "model" in known and "data" in known and run is not None and run.is_dir():
+        model, data = described(provenance_of(run))
+        given = {"model": model, "data": data} | given
     for key in given:
         if key not in known:
             raise UsageError(f"the report format {name!r} has no option {key!r}{suggest(key, known)}")
@@ -126,7 +130,7 @@ def kind_of(run: Path) -> type[Record]:
     named = next((kind for kind, (_, _, file) in KINDS.items() if run.name == file), None)
     if named is not None:
         return named
-    record = _read_json(run)
+    record = read_json(run)
     keys = set(record) if isinstance(record, dict) else set()
     if "arms" in keys:
         return MitigationResult

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from fairaudit.artifacts.tables import write_predictions
+from fairaudit.cli.app import run
 from fairaudit.config import AuditSettings
 from fairaudit.data.manifest import FolderStore
 from fairaudit.errors import DataError, UsageError
@@ -71,15 +72,15 @@ def test_a_threshold_moves_the_mistakes(tmp_path: Path) -> None:
 
 
 def test_a_stored_audit_needs_the_images_named(tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    run.mkdir()
-    write_predictions(_predictions(), run / "predictions.parquet")
-    (run / "run.json").write_text(json.dumps({"settings": SETTINGS.model_dump(mode="json")}))
+    stored = tmp_path / "run"
+    stored.mkdir()
+    write_predictions(_predictions(), stored / "predictions.parquet")
+    (stored / "run.json").write_text(json.dumps({"settings": SETTINGS.model_dump(mode="json")}))
     with pytest.raises(UsageError, match=r"does not say where its images are; name the folder .* with --images"):
-        stored_gallery(run, ("race",), 2)
-    assert len(stored_gallery(run, ("race",), 2, _images(tmp_path)).faces) == 4
+        stored_gallery(stored, ("race",), 2)
+    assert len(stored_gallery(stored, ("race",), 2, _images(tmp_path)).faces) == 4
     with pytest.raises(DataError, match=r"none of 4 images can be read, the first is a\.png"):
-        stored_gallery(run, ("race",), 2, run)
+        stored_gallery(stored, ("race",), 2, stored)
 
 
 def test_refusals(tmp_path: Path) -> None:
@@ -91,3 +92,41 @@ def test_refusals(tmp_path: Path) -> None:
     several = Predictions(_predictions().rows, tasks, _predictions().attributes)
     with pytest.raises(UsageError, match="several labels were audited"):
         gallery_of(several, SETTINGS.model_copy(update={"target": "smile+hat"}), ("race",), store, 2)
+
+
+def test_the_page_of_a_stored_run_shows_the_faces_and_names_their_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images, run_folder = tmp_path / "images", tmp_path / "run"
+    images.mkdir()
+    _images(images)
+    lines = [
+        "file,smile,smile_pred,race",
+        "a.png,no,yes,Black",
+        "b.png,no,no,Black",
+        "c.png,no,yes,White",
+        "d.png,no,no,White",
+    ]
+    (tmp_path / "table.csv").write_text("\n".join(lines))
+    monkeypatch.chdir(tmp_path)
+    words = ["audit", "table.csv", "--y-true", "smile", "--id", "file", "--by", "race", "--out", "run", "--no-report", "-q"]
+    assert run([*words, "--classes", "no,yes"]) == 0
+    assert not (run_folder / "report.html").exists()
+    shown = ["report", "run", "--format", "html", "--gallery", "3"]
+    capsys.readouterr()
+    assert run(shown) == 2
+    assert "name the folder that row ids are paths below with --images" in capsys.readouterr().err
+    assert run([*shown, "--images", "images"]) == 0
+    page = capsys.readouterr().out
+    assert page.count("data:image/jpeg;base64,") == 2
+    assert "a.png: yes, labelled no" in page
+    assert "c.png: yes, labelled no" in page
+    assert "The dataset's terms" in page.replace("&#39;", "'")
+    for words, said in (
+        (["report", "run", "--gallery", "3"], "add --format html"),
+        (["report", "run", "--format", "html", "--images", "images"], "add --gallery N"),
+        (["report", "table.csv", "--format", "html", "--gallery", "1"], "not valid JSON"),
+        (["report", "run", "--format", "html", "--gallery", "0", "--images", "images"], "choose 1 to 50"),
+    ):
+        assert run(words) == 2
+        assert said in capsys.readouterr().err
