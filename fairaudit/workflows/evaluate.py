@@ -30,6 +30,7 @@ from fairaudit.metrics.subset import parse_subset
 from fairaudit.models.classifier import Classifier, load_classifier
 from fairaudit.results import AuditResult
 from fairaudit.workflows.audit import audit
+from fairaudit.workflows.gallery import check_gallery, gallery_of
 from fairaudit.workflows.labels import assemble, column_of, columns_of, encode, first_label, level_of, spelling
 from fairaudit.workflows.preflight import preflight
 from fairaudit.workflows.provenance import environment
@@ -83,6 +84,7 @@ def evaluate(
     announce: Callable[[Sequence[str]], None] | None = None,
     progress: Callable[[int, int], None] | None = None,
     report: bool = True,
+    gallery: int | None = None,
 ) -> Evaluation | None:
     """Run a checkpoint over a dataset and audit what it predicts.
 
@@ -93,6 +95,7 @@ def evaluate(
         announce: told the preflight's lines before the model runs.
         progress: told (images done, images in all).
         report: whether the run folder holds a page and figures too.
+        gallery: faces of each kind and group that the page shows; None shows none.
 
     Returns:
         What was found; None in all but the main one of several processes.
@@ -106,6 +109,8 @@ def evaluate(
         _check_writable(folder)
         device = place(config.inference.device).device
         plan = prepare(config)
+        if gallery is not None:
+            check_gallery(gallery, plan.audit)
         levels = {name: plan.manifest.levels(name) for name in plan.manifest.attributes}
         classifier = load_classifier(config.model, config.network, plan.target, levels)
         target = plan.target or first_label(classifier.head.tasks, plan.manifest, str(plan.audit.target))
@@ -147,7 +152,10 @@ def evaluate(
         "run.json": lambda path: write_json(path, record),
         "config.toml": lambda path: write_toml(path, _reproducible(config, plan.root)),
     }
-    write_run_and_report(folder, contents, result, record, report)
+    faces = None
+    if gallery is not None and report:
+        faces = gallery_of(predictions, plan.audit, result.groupings[0].by, plan.manifest.store, gallery)
+    write_run_and_report(folder, contents, result, record, report, faces)
     return Evaluation(result, folder, tuple(warnings), inference.images_per_second)
 
 
@@ -245,7 +253,12 @@ def _new_folder(config: EvaluateConfig) -> Path:
 
 def _reproducible(config: EvaluateConfig, root: Path | None) -> dict[str, Any]:
     """The configuration with absolute paths, so that it gives the same run from any folder."""
-    paths = {"model": config.model.resolve(), "root": None if root is None else root.resolve()}
+    explained = {"maps": {name: path.resolve() for name, path in config.explain.maps.items()}}
+    paths = {
+        "model": config.model.resolve(),
+        "root": None if root is None else root.resolve(),
+        "explain": config.explain.model_copy(update=explained),
+    }
     record: dict[str, Any] = config.model_copy(update=paths).model_dump(mode="json", exclude_defaults=True)
     return record
 
