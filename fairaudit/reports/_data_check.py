@@ -53,8 +53,10 @@ def sheets(check: DataCheck) -> list[Sheet]:
         found = check.of(kind)
         if not found:
             rows.append((what, "none" if check.checked(kind) else "not checked"))
-        for i, one in enumerate(found):
-            rows.append((what if i == 0 else "", f"{one.about}: {one.said}" if one.about else one.said))
+        # what is said of sizes may be long: a line each
+        said = [(one, part) for one in found for part in (one.said.split(", ") if one.sizes else [one.said])]
+        for i, (one, part) in enumerate(said):
+            rows.append((what if i == 0 else "", f"{one.about}: {part}" if one.about else part))
     unequal = [one for one in check.findings if one.sizes]
     return [
         Sheet("What was looked for", ("", "found"), rows),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+import re
+
 from fairaudit.reports import _wording as words
 from fairaudit.reports._figures.association import heat_map, ranking
 from fairaudit.reports._figures.cells import cells
-from fairaudit.reports._page import Column, Facts, Part, Points, Prose, Section, Table, anchor, page
+from fairaudit.reports._page import Cell, Column, Facts, Part, Points, Prose, Section, Table, anchor, page
 from fairaudit.reports._profile import (
     associations,
     counts,
@@ -73,4 +76,11 @@ def _together(profile: Profile) -> list[Part]:
 
 def _table(sheet: Sheet) -> Table:
     columns = [Column(name, number=i in sheet.right) for i, name in enumerate(sheet.columns)]
-    return Table(sheet.title, columns, sheet.rows, sheet.notes, sheet.last_apart, sheet.leads)
+    rows = [[_sorted(text) if i in sheet.right else text for i, text in enumerate(row)] for row in sheet.rows]
+    return Table(sheet.title, columns, rows, sheet.notes, sheet.last_apart, sheet.leads)
+
+
+def _sorted(text: str) -> Cell:
+    """A cell that is sorted by the number it begins with, not by its digits as text."""
+    number = re.match(r"[\d,.]+", text)
+    return Cell(text, value=float(number[0].replace(",", "")) if number else math.nan)

@@ -221,7 +221,7 @@ def _imbalance(manifest: Manifest, by: Sequence[tuple[str, ...]], target: str | 
         least = min((cell for cell in cells if sizes.get(cell)), key=lambda cell: sizes[cell])
         times = sizes[most] / sizes[least]
         said = [f"{times:.0f} to 1"] if times > MOST_TIMES else []
-        said += [f"{len(absent):,} of {len(cells):,} groups without an image"] if absent else []
+        said += [f"{len(absent):,} of {len(cells):,} absent"] if absent else []
         if said:
             named = [
                 Size(dict(zip(parts, cell, strict=True)), sizes.get(cell, 0))

@@ -43,7 +43,9 @@ def test_many_levels_of_one_column_are_drawn_by_size() -> None:
     assert text.index(">country 69<") < text.index(">country 40<")
     assert ">70 (2.8 %)<" in text
     assert ">country 05<" not in text
-    assert "country 05" in render_profile(found), "the table has all"
+    page = render_profile(found)
+    assert "country 05" in page, "the table has all"
+    assert re.search(r'data-key="2485.0">2,485<', page), "sorted as numbers"
 
 
 def test_few_levels_keep_their_order_and_show_the_targets_classes() -> None:

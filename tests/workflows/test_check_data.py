@@ -172,8 +172,8 @@ def test_groups_that_are_absent_and_groups_that_are_tiny() -> None:
     card = Card(obtain="", target="Young", by=(("race",), ("race", "Young")))
     found = check(Manifest(frame, FolderStore(Path("nowhere")), card))
     assert {one.about: one.said for one in found.of("imbalance")} == {
-        "race": "11 to 1, 1 of 3 groups without an image",
-        "race × Young": "3 of 6 groups without an image",
+        "race": "11 to 1, 1 of 3 absent",
+        "race × Young": "3 of 6 absent",
     }
     assert "  a Young: yes        30" in terminal(found).splitlines()
 
