@@ -45,7 +45,7 @@ def test_many_levels_of_one_column_are_drawn_by_size() -> None:
     assert ">country 05<" not in text
     page = render_profile(found)
     assert "country 05" in page, "the table has all"
-    assert re.search(r'data-key="2485.0">2,485<', page), "sorted as numbers"
+    assert re.search(r'data-key="2485(\.0)?">2,485<', page), "sorted as numbers"
 
 
 def test_few_levels_keep_their_order_and_show_the_targets_classes() -> None:
@@ -90,7 +90,7 @@ def test_the_ranking_and_the_map_name_the_strongest_pair() -> None:
 def test_little_to_show_is_no_fault(columns: dict[str, Sequence[str]], target: str | None) -> None:
     found = _profile(columns, target)
     for text in (terminal(found), markdown(found), re.sub(r"(?s)<script.*?</script>", "", render_profile(found))):
-        assert "nan" not in text
+        assert "nan" not in text.replace('data-key="nan"', "")
         assert "None" not in text
     assert heat_map(found) is None
 
