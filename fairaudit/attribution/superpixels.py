@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from fairaudit.errors import UsageError
@@ -41,27 +42,30 @@ def superpixels(pixels: Tensor, kind: str, wanted: int, seed: int) -> IntArray:
         seed: of ``quickshift``, which breaks ties by chance.
 
     Returns:
-        (h, w) number of the region of each pixel, from 0 without gaps.
+        (h, w) number of the region of each pixel, from 0 without gaps; two regions at least. An image that a method sees as
+        one region is cut into squares.
 
     Raises:
-        UsageError: the image comes out as a single region, so that nothing could be compared.
+        UsageError: there are fewer pixels than regions.
     """
     _, h, w = pixels.shape
     check_segments(wanted, (h, w))
     image = pixels.permute(1, 2, 0).cpu().numpy()
-    if kind == "grid":
+    labels = _by_colour(image, kind, wanted, seed) if kind != "grid" else _grid(h, w, wanted)
+    if labels.min() == labels.max():
         labels = _grid(h, w, wanted)
-    else:
-        from skimage.segmentation import quickshift, slic
-
-        if kind == "slic":
-            labels = slic(image, n_segments=wanted, compactness=10.0, sigma=1.0, start_label=0)
-        else:  # the parameters of LIME's own implementation
-            labels = quickshift(image, kernel_size=4, max_dist=200, ratio=0.2, rng=seed)
-    found, numbers = np.unique(labels, return_inverse=True)
-    if len(found) < 2:
-        raise UsageError(f"{kind} finds a single region in an image; use --superpixels grid, or more --segments")
+    _, numbers = np.unique(labels, return_inverse=True)
     return np.asarray(numbers.reshape(h, w), dtype=np.int64)
+
+
+def _by_colour(image: NDArray[np.uint8], kind: str, wanted: int, seed: int) -> IntArray:
+    from skimage.segmentation import quickshift, slic
+
+    if kind == "slic":
+        return np.asarray(slic(image, n_segments=wanted, compactness=10.0, sigma=1.0, start_label=0))
+    # The parameters of LIME's own implementation, whose kernel is meant for pictures of about 224 pixels.
+    kernel = max(1.0, 4 * max(image.shape[:2]) / 224)
+    return np.asarray(quickshift(image, kernel_size=kernel, max_dist=200, ratio=0.2, rng=seed))
 
 
 def _grid(h: int, w: int, wanted: int) -> IntArray:

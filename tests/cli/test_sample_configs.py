@@ -49,6 +49,9 @@ def test_there_is_nothing_else() -> None:
         "mitigate_fairface_val_attention.toml",
         "mitigate_utkface_max_group.toml",
         "policy.toml",
+        "s3_audit.sh",
+        "s3_baseline.toml",
+        "s3_recogniser.toml",
         "sweep_fairface.toml",
     ]
 
