@@ -15,11 +15,15 @@ from fairaudit.reports._figures.reliability import reliability
 from fairaudit.reports._figures.scores import scores
 from fairaudit.reports._figures.thresholds import thresholds
 from fairaudit.reports._labels import label_metrics, label_rows
+from fairaudit.reports._rules import ruled_metrics
 from fairaudit.reports._selection import chosen_metrics, shown_metrics
 from fairaudit.results import AuditResult, GroupingResult
 
-MOST = 14
+MOST = 12
 """Figures of a page. Each takes a quarter of a second or so to draw, and a reader longer to read."""
+
+GROUPS = 20
+"""Groups of a grouping of which every chosen metric is drawn, and of more only the first and those that rules are about."""
 
 LABELS = 20
 """Labels of one figure."""
@@ -88,13 +92,15 @@ def _makers(
     yield lambda: forest(result, grouping, first)
     if "some_right" in result.overall.metrics:
         yield lambda: joint_cells(result, grouping)
-        yield lambda: whole(result, grouping)
+        if grouping is result.unconditional[0]:  # that of all images is the same in every grouping
+            yield lambda: whole(result, grouping)
     if len(grouping.by) == 2:
         yield lambda: heat(result, grouping, first)
     for metric in label_metrics(result, grouping, asked):
         if rows := label_rows(result, grouping, metric, floor)[:LABELS]:
             yield lambda metric=metric, rows=rows: labels(result, grouping, metric, rows)  # type: ignore[misc]
-    for metric in metrics[1:]:
+    few = asked or len(grouping.groups) <= GROUPS
+    for metric in metrics[1:] if few else [m for m in metrics[1:] if m in ruled_metrics(result, grouping.by)]:
         yield lambda metric=metric: forest(result, grouping, metric)  # type: ignore[misc]
     if grouping.together is None and "some_right" not in result.overall.metrics:
         yield lambda: confusion(result, grouping, first)

@@ -56,7 +56,7 @@ def worst_first(grouping: GroupingResult, metric: str, floor: int) -> list[Group
     Which end is worst is read off the record: the worst group that it names lies there.
     """
     values = {i: _value(group, metric) for i, group in enumerate(grouping.groups)}
-    sign = -1.0 if high_is_worse(grouping, metric) else 1.0
+    sign = -1.0 if high_is_worse(grouping, metric, floor) else 1.0
 
     def place(i: int) -> tuple[bool, bool, bool, float, int]:
         group, undefined = grouping.groups[i], math.isnan(values[i])
@@ -122,13 +122,16 @@ def shown_metrics(
     return [m for m in chosen if m in kept or often_defined(grouping, m)] or list(chosen)
 
 
-def high_is_worse(grouping: GroupingResult, metric: str) -> bool:
-    """Whether the worst group is that with the largest value: read off the record, whose worst group lies there."""
+def high_is_worse(grouping: GroupingResult, metric: str, floor: int) -> bool:
+    """Whether the worst group is that with the largest value: read off the record, whose worst group lies there.
+
+    Groups too small to be judged do not count: the record's worst group is none of them, and theirs may be the extremes.
+    """
     worst = over_groups(grouping, metric).get("worst_group")
     if worst is None or worst.group is None:
         return False
-    others = [_value(group, metric) for group in grouping.groups]
-    defined = [value for value in others if not math.isnan(value)]
+    known = [group.metrics[metric] for group in grouping.groups if metric in group.metrics]
+    defined = [one.value for one in known if not math.isnan(one.value) and one.support >= floor]
     middle = (min(defined) + max(defined)) / 2 if defined else math.nan
     return worst.estimate.value > middle
 

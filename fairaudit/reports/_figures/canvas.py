@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,6 +22,9 @@ from fairaudit.results import Verdict
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+# Text stays text in a figure: a reader's own fonts have the letters that the one for measuring lacks.
+warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font", UserWarning)
 
 INK, MUTED, RULE, PAPER, SHADE = "#1b1d21", "#5b616b", "#c9ced6", "#ffffff", "#f1f3f6"
 """Text; secondary text; lines; background; fields that stand out a little from it."""
@@ -53,6 +57,9 @@ VERDICT_MARKS: Mapping[Verdict, str] = {
 
 WIDTH = 7.2
 """Inches that a figure is wide on a page; smaller ones may be narrower."""
+
+DOTS = 144
+"""Per inch of a PNG."""
 
 _STYLE: Any = {
     "font.family": ["sans-serif"],
@@ -112,9 +119,11 @@ class Picture:
         stream = io.StringIO()
         with mpl.rc_context({**_STYLE, "svg.hashsalt": self.name}):
             # Not savefig, which draws everything twice.
+            canvas = self._figure.canvas
             FigureCanvasSVG(self._figure).print_svg(  # type: ignore[no-untyped-call]
                 stream, metadata={"Date": None, "Creator": None, "Title": self.title}
             )
+            self._figure.set_canvas(canvas)
         return stream.getvalue()
 
     def svg(self) -> str:
@@ -122,17 +131,18 @@ class Picture:
         return self._svg
 
     def png(self) -> bytes:
-        """The same at 160 dots per inch."""
+        """The same in dots, ``DOTS`` per inch."""
         import matplotlib as mpl
         from matplotlib.backends.backend_agg import FigureCanvasAgg
 
         stream = io.BytesIO()
         with mpl.rc_context(_STYLE):
-            before, self._figure.dpi = self._figure.dpi, 160
-            FigureCanvasAgg(self._figure).print_png(  # type: ignore[no-untyped-call]
-                stream, metadata={"Software": None}, pil_kwargs={"compress_level": 3}
+            canvas = self._figure.canvas
+            # The canvas that it was laid out on knows every text's size already.
+            drawn = canvas if isinstance(canvas, FigureCanvasAgg) else FigureCanvasAgg(self._figure)
+            drawn.print_png(  # type: ignore[no-untyped-call]
+                stream, metadata={"Software": None}, pil_kwargs={"compress_level": 1}
             )
-            self._figure.dpi = before
         return stream.getvalue()
 
     def inline(self) -> str:
@@ -180,10 +190,12 @@ def canvas(width: float = WIDTH, height: float = 3.0) -> Iterator[Figure]:
         height: in inches.
     """
     import matplotlib as mpl
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(width, height))
+        figure = Figure(figsize=(width, height), dpi=DOTS)
+        FigureCanvasAgg(figure)
         yield figure
         # Laid out once: a second layout would start from the first and end elsewhere.
         if (layout := figure.get_layout_engine()) is not None:

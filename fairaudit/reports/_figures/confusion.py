@@ -21,6 +21,9 @@ PANELS = 8
 NAMES = 10
 """Classes that have room for their names beside a small matrix."""
 
+SHORT = 16
+"""Letters of such a name."""
+
 CLASSES = 20
 """More classes are too small to be told apart."""
 
@@ -51,23 +54,24 @@ def confusion(result: AuditResult, grouping: GroupingResult, metric: str) -> Pic
     across = min(len(shown), 4)
     down = -(-len(shown) // across)
     names = classes if len(classes) <= NAMES else []
-    side = (WIDTH - 1.0) / 4
-    tilt = 0.5 if len(names) > FEW - 2 else 0.0
-    with canvas(min(WIDTH, 1.0 + tilt + side * across), 0.35 + tilt + (side + 0.5) * down) as figure:
-        panels = figure.subplots(down, across, squeeze=False)
-        for i, axes in enumerate(panels.flat):
-            if i >= len(shown):
-                axes.set_visible(False)
-                continue
-            group = shown[i]
-            _matrix(axes, found[id(group)], names, 8.5 if len(classes) <= FEW else 0.0)
-            axes.set_title(f"{short(words.group_name(group.group), 22)} ({group.n:,})", fontsize=8.5)
-            if i % across:
-                axes.set_yticks([])
-            if i + across < len(shown):
-                axes.set_xticks([])
-        figure.supxlabel("predicted", fontsize=9, color=MUTED)
-        figure.supylabel("true", fontsize=9, color=MUTED)
+    letters = max((len(short(name, SHORT)) for name in names), default=0)
+    tilted = _tilted(names)
+    # Their places are known: finding them takes longer than drawing them.
+    left, below = 0.4 + 0.073 * letters, 0.36 + (0.05 * letters if tilted else 0.12 * bool(letters))
+    side = min(1.55, (WIDTH - left - 0.1) / across - 0.12)
+    wide, tall = left + 0.1 + (side + 0.12) * across, below + (side + 0.34) * down
+    with canvas(wide, tall) as figure:
+        figure.set_layout_engine("none")
+        for i, group in enumerate(shown):
+            x, y = left + (side + 0.12) * (i % across), i // across
+            lowest = i + across >= len(shown)
+            bottom = tall - 0.28 - side - y * (side + 0.34)
+            axes = figure.add_axes((x / wide, bottom / tall, side / wide, side / tall))
+            _matrix(axes, found[id(group)], names, 8.5 if len(classes) <= FEW else 0.0, (lowest, i % across == 0))
+            room = max(6, int(15.5 * side) - len(f"{group.n:,}") - 3)
+            axes.set_title(f"{short(words.group_name(group.group), room)} ({group.n:,})", fontsize=8.5)
+        figure.text((left + wide) / 2 / wide, 0.06 / tall, "predicted", fontsize=9, color=MUTED, ha="center", va="bottom")
+        figure.text(0.06 / wide, 0.5, "true", fontsize=9, color=MUTED, ha="left", va="center", rotation=90)
     which = "Worst group first"
     if len(shown) < len(first):
         which = f"The {len(shown)} worst of {len(first)} groups by {words.metric_name(metric)}"
@@ -109,8 +113,10 @@ def whole(result: AuditResult, grouping: GroupingResult) -> Picture | None:
     )
 
 
-def _matrix(axes: Axes, counts: Matrix, classes: Sequence[str], size: float) -> None:
-    """One matrix, each row as shares; names where there are classes, numbers where the size is not 0."""
+def _matrix(
+    axes: Axes, counts: Matrix, classes: Sequence[str], size: float, named: tuple[bool, bool] = (True, True)
+) -> None:
+    """One matrix, each row as shares; names where there are classes, below and beside; numbers where the size is not 0."""
     k = len(counts)
     shares = [[n / sum(row) if sum(row) else None for n in row] for row in counts]
     tiles(axes, shares, 0.6)
@@ -121,12 +127,17 @@ def _matrix(axes: Axes, counts: Matrix, classes: Sequence[str], size: float) -> 
             text = f"{share:.2f}" if k <= FEW else f"{100 * share:.0f}"
             axes.text(p, t, text, ha="center", va="center_baseline", fontsize=size, color=ink_on(share))
     axes.set_aspect("equal")
-    tilted = any(len(name) > 7 for name in classes) or len(classes) > 4
-    names = [short(name, 22 if len(classes) > FEW else 12) for name in classes]
-    axes.set_xticks(range(len(names)), names, rotation=40 if tilted else 0, ha="right" if tilted else "center",
-                    rotation_mode="anchor" if tilted else "default")  # fmt: skip
-    axes.set_yticks(range(len(names)), names)
+    tilted = _tilted(classes)
+    names = [short(name, SHORT if len(classes) <= NAMES else 22) for name in classes]
+    places = range(len(names))
+    axes.set_xticks(places if named[0] else [], names if named[0] else [], rotation=40 if tilted else 0,
+                    ha="right" if tilted else "center", rotation_mode="anchor" if tilted else "default")  # fmt: skip
+    axes.set_yticks(places if named[1] else [], names if named[1] else [])
     axes.tick_params(pad=2)
+
+
+def _tilted(names: Sequence[str]) -> bool:
+    return len(names) > 4 or any(len(name) > 7 for name in names)
 
 
 def _finding(matrices: Sequence[tuple[str, Matrix]], classes: Sequence[str]) -> str:

@@ -14,7 +14,7 @@ from fairaudit.reports._rules import group_key, rule_parts, ruled
 from fairaudit.reports._selection import high_is_worse, over_groups, worst_first
 from fairaudit.results import AuditResult, Estimate, GroupingResult, GroupResult, Verdict
 
-MOST = 40
+MOST = 30
 """Rows of one figure: the worst ones."""
 
 
@@ -130,7 +130,7 @@ def _limits(result: AuditResult, grouping: GroupingResult, metric: str, base: Es
         if parts.kind == "worst_group":
             yield _Limit(limit, said)
         elif base is not None and parts.kind in ("difference", "shortfall"):
-            worse = 1.0 if high_is_worse(grouping, metric) else -1.0
+            worse = 1.0 if high_is_worse(grouping, metric, int(result.settings.get("min_support", 0))) else -1.0
             yield _Limit(base.value + worse * limit, said)
             if parts.kind == "difference":
                 yield _Limit(base.value - worse * limit, said)

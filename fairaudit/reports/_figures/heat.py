@@ -51,7 +51,7 @@ def heat(result: AuditResult, grouping: GroupingResult, metric: str) -> Picture 
                 above, below = _said(one)
                 axes.text(x, y - 0.02, above, ha="center", va="bottom", fontsize=9, color=ink)
                 axes.text(x, y + 0.06, below, ha="center", va="top", fontsize=8.5, color=ink)
-        names = [short(str(name), 14) for name in across]
+        names = [short(str(name), 20) for name in across]
         tilted = max(map(len, names)) > 13 * wide
         axes.set_xticks(range(len(names)), names, rotation=30 if tilted else 0, ha="right" if tilted else "center")
         axes.set_yticks(range(len(down)), [short(str(name), 24) for name in down])

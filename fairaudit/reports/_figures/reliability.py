@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from fairaudit.reports import _wording as words
-from fairaudit.reports._figures.canvas import MUTED, PASS, RULE, Picture, picture
+from fairaudit.reports._figures.canvas import MUTED, PAPER, PASS, RULE, Picture, picture
 from fairaudit.reports._figures.panels import MOST, Scored, panels, scored, which
 from fairaudit.results import AuditResult, GroupingResult
 
@@ -34,16 +34,18 @@ def reliability(result: AuditResult, grouping: GroupingResult, metric: str) -> P
 
     def draw(axes: Axes, one: Scored) -> None:
         bins = [(n, score, share) for n, score, share in one[1].reliability if n]
-        most = max(n for n, _, _ in bins)
-        width = 1 / max(1, len(one[1].reliability))
-        for i, (n, _, _) in enumerate(one[1].reliability):
-            if n:
-                axes.bar((i + 0.5) * width, _BARS * n / most, 0.86 * width, color=RULE, linewidth=0)
+        most, width = max(n for n, _, _ in bins), 1 / len(one[1].reliability)
+        heights = [_BARS * n / most for n, _, _ in one[1].reliability]
+        axes.bar([(i + 0.5) * width for i in range(len(heights))], heights, 0.86 * width, color=RULE, linewidth=0)
         axes.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8, linestyle=(0, (3, 2)))
         axes.plot([score for _, score, _ in bins], [share for _, _, share in bins], color=PASS, linewidth=1.1)
-        for n, score, share in bins:
-            face = PASS if n >= floor else "none"
-            axes.plot([score], [share], marker="o", markersize=4.6, color=PASS, markerfacecolor=face, clip_on=False)
+        for few in (False, True):
+            marks = [(score, share) for n, score, share in bins if (n < floor) is few]
+            if marks:
+                axes.plot(
+                    *zip(*marks, strict=True), linestyle="none", marker="o", markersize=4.6, color=PASS,
+                    markerfacecolor=PAPER if few else PASS, clip_on=False,
+                )  # fmt: skip
         axes.set_xlim(0, 1)
         axes.set_ylim(0, 1)
         axes.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])

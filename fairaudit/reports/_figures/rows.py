@@ -59,41 +59,66 @@ def draw(axes: Axes, rows: Sequence[Row], heads: tuple[str, str] = ("", "")) -> 
         rows: what is drawn.
         heads: headings of the texts and of the supports.
     """
-    left, right = axes.get_xlim()
     texts = [short(row.text) for row in rows]
     width = _LETTER * max(map(len, (*texts, heads[0])), default=0)
     supports = width + _LETTER * max(map(len, (*(row.support for row in rows), heads[1])), default=0) + 12
     axes.set_ylim(len(rows) - 0.4, -1.3 if any(heads) else -0.6)
-    axes.set_yticks(range(len(rows)), [short(row.label) for row in rows])
-    axes.tick_params(axis="y", length=0)
+    # Names as texts: a tick is five artists.
+    axes.set_yticks([])
+    _column(axes, [(y, short(row.label), False) for y, row in enumerate(rows)], 0.0, -6.0, "right")
     axes.spines["left"].set_visible(False)
     axes.locator_params(axis="x", nbins=7)
     axes.grid(axis="x")
-
-    def beside(y: float, text: str, at: float, right_aligned: bool, dim: bool) -> None:
-        axes.annotate(
-            text, (1, y), (at, 0), xycoords=("axes fraction", "data"), textcoords="offset points", va="center_baseline",
-            ha="right" if right_aligned else "left", fontsize=8.5, color=MUTED if dim else INK, annotation_clip=False,
-        )  # fmt: skip
-
-    for text, at, right_aligned in ((heads[0], 10.0, False), (heads[1], supports, True)):
-        if text:
-            beside(-0.95, text, at, right_aligned, True)
     for y, row in enumerate(rows):
-        colour = VERDICT_COLOURS[row.verdict]
         if row.apart:
             axes.axhline(y - 0.5, color=MUTED, linewidth=0.6)
-        if not math.isnan(row.low) and not math.isnan(row.high):
-            axes.plot(
-                [max(row.low, left), min(row.high, right)], [y, y], color=colour, linewidth=1.8, solid_capstyle="butt"
+    _estimates(axes, rows)
+    dim = [row.few or math.isnan(row.value) for row in rows]
+    _column(axes, [(-0.95, heads[0], True), *zip(range(len(rows)), texts, dim, strict=True)], 1.0, 10.0, "left")
+    _column(
+        axes, [(-0.95, heads[1], True), *((y, row.support, True) for y, row in enumerate(rows))], 1.0, supports, "right"
+    )
+
+
+def _estimates(axes: Axes, rows: Sequence[Row]) -> None:
+    """Intervals and marks; those that look the same are one artist, which is what drawing takes its time by."""
+    left, right = axes.get_xlim()
+    for verdict in dict.fromkeys(row.verdict for row in rows):
+        colour = VERDICT_COLOURS[verdict]
+        own = [(y, row) for y, row in enumerate(rows) if row.verdict is verdict]
+        lines = [(y, row) for y, row in own if not math.isnan(row.low) and not math.isnan(row.high)]
+        axes.hlines(
+            [y for y, _ in lines], [max(row.low, left) for _, row in lines], [min(row.high, right) for _, row in lines],
+            color=colour, linewidth=1.8,
+        )  # fmt: skip
+        for few in (False, True):
+            marks = [
+                (min(max(row.value, left), right), y) for y, row in own if row.few is few and not math.isnan(row.value)
+            ]
+            if marks:
+                axes.plot(
+                    *zip(*marks, strict=True), linestyle="none", marker=VERDICT_MARKS[verdict], markersize=6.2,
+                    color=colour, markerfacecolor=PAPER if few else colour, clip_on=False,
+                )  # fmt: skip
+
+
+def _column(axes: Axes, texts: Sequence[tuple[float, str, bool]], edge: float, at: float, side: str) -> None:
+    """Texts beside the plot, (y, text, whether it is dim), at a distance in points from its left (0) or right edge (1)."""
+    from matplotlib.transforms import ScaledTranslation, blended_transform_factory
+
+    figure = axes.get_figure(root=True)
+    if figure is None:
+        return
+    moved = ScaledTranslation(at / 72, 0, figure.dpi_scale_trans)
+    place = blended_transform_factory(axes.transAxes, axes.transData) + moved
+    longest = max(texts, key=lambda one: len(one[1]))
+    for y, text, dim in texts:
+        if text:
+            drawn = axes.text(
+                edge, y, text, transform=place, ha=side, va="center_baseline", fontsize=8.5, color=MUTED if dim else INK
             )
-        if not math.isnan(row.value):
-            face = PAPER if row.few else colour
-            at = min(max(row.value, left), right)
-            axes.plot([at], [y], marker=VERDICT_MARKS[row.verdict], markersize=6.2, color=colour, markerfacecolor=face,
-                      clip_on=False)  # fmt: skip
-        beside(y, texts[y], 10.0, False, row.few or math.isnan(row.value))
-        beside(y, row.support, supports, True, True)
+            # The longest one keeps the room for all of them.
+            drawn.set_in_layout(text == longest[1])
 
 
 def bounds(numbers: Iterable[float], within: tuple[float, float] = (-math.inf, math.inf)) -> tuple[float, float]:

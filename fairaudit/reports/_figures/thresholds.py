@@ -60,7 +60,7 @@ def thresholds(result: AuditResult, grouping: GroupingResult, metric: str) -> Pi
         figure,
         f"thresholds {' '.join(grouping.by)}",
         f"Rates of {of} at every threshold, by {words.grouping_name(grouping.by)}",
-        _finding(groups, cut, of),
+        _finding(groups, cut, of, int(result.settings.get("min_support", 0))),
         caption,
     )
 
@@ -94,10 +94,10 @@ def _frame(axes: Axes, title: str, label: str) -> None:
     axes.grid()
 
 
-def _finding(groups: list[Scored], cut: float, of: str) -> str:
-    """How far the groups' true positive rates lie apart at the threshold."""
+def _finding(groups: list[Scored], cut: float, of: str, floor: int) -> str:
+    """How far the true positive rates of groups with enough images lie apart at the threshold."""
     found = []
-    for group, one in groups:
+    for group, one in [one for one in groups if sum(one[1].positives) >= floor] or groups:
         curve = above(one.positives)
         found.append((curve[round(cut * (len(curve) - 1))], words.group_name(group.group)))
     low, high = min(found), max(found)
