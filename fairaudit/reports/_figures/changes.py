@@ -69,6 +69,8 @@ def changes(
             right.tick_params(axis="x", labelbottom=False)
             _texts(figure.add_subplot(grid[1, 0]), over, below)
             _beside_zero(last, below, ("", ""))
+        for axes in (left, right, last):
+            axes.locator_params(axis="x", nbins=4)
         last.set_xlabel(f"change, {said.confidence(result)} interval")
     return picture(
         figure,
@@ -102,8 +104,7 @@ def _arrows(axes: Axes, shown: Sequence[Change], rows: Sequence[Row]) -> None:
 
 def _beside_zero(axes: Axes, rows: Sequence[Row], heads: tuple[str, str]) -> None:
     axes.axvline(0, color=INK, linewidth=0.8)
-    draw(axes, rows, heads)
-    axes.tick_params(axis="y", labelleft=False)
+    draw(axes, rows, heads, names=False)
     if any(heads):
         return
     axes.spines["bottom"].set_color(RULE)

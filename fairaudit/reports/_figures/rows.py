@@ -51,13 +51,14 @@ class Row:
     apart: bool = False
 
 
-def draw(axes: Axes, rows: Sequence[Row], heads: tuple[str, str] = ("", "")) -> None:
+def draw(axes: Axes, rows: Sequence[Row], heads: tuple[str, str] = ("", ""), names: bool = True) -> None:
     """Draw rows from the top down, one unit apart.
 
     Args:
         axes: whose x axis has its limits.
         rows: what is drawn.
         heads: headings of the texts and of the supports.
+        names: whether the rows are named; not where a plot to the left names them.
     """
     texts = [short(row.text) for row in rows]
     width = _LETTER * max(map(len, (*texts, heads[0])), default=0)
@@ -65,7 +66,8 @@ def draw(axes: Axes, rows: Sequence[Row], heads: tuple[str, str] = ("", "")) -> 
     axes.set_ylim(len(rows) - 0.4, -1.3 if any(heads) else -0.6)
     # Names as texts: a tick is five artists.
     axes.set_yticks([])
-    _column(axes, [(y, short(row.label), False) for y, row in enumerate(rows)], 0.0, -6.0, "right")
+    if names:
+        _column(axes, [(y, short(row.label), False) for y, row in enumerate(rows)], 0.0, -6.0, "right")
     axes.spines["left"].set_visible(False)
     axes.locator_params(axis="x", nbins=7)
     axes.grid(axis="x")
