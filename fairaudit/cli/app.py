@@ -15,9 +15,11 @@ from typing import Annotated
 import typer
 
 from fairaudit import __version__
+from fairaudit.cli.attribute import attribute
 from fairaudit.cli.audit import audit
 from fairaudit.cli.compare import compare
 from fairaudit.cli.data import data
+from fairaudit.cli.data_subset import subset
 from fairaudit.cli.demo import demo
 from fairaudit.cli.evaluate import evaluate
 from fairaudit.cli.explain import explain
@@ -87,7 +89,9 @@ app.command("mitigate")(mitigate)
 app.command("sweep")(sweep)
 app.command("report")(report)
 app.command("list")(list_)
+data.command("subset")(subset)
 app.add_typer(data, name="data")
+app.add_typer(attribute, name="attribute")
 app.command("demo")(demo)
 
 

@@ -79,7 +79,7 @@ Arch = Annotated[
     typer.Option(
         "--arch",
         metavar="NAME",
-        help="timm/NAME or torchvision/NAME. Default: recognised from the weights.",
+        help="timm/NAME, torchvision/NAME or fairaudit/gender-cnn. Default: recognised from the weights.",
         rich_help_panel=o.MODEL,
     ),
 ]

@@ -215,6 +215,6 @@ def _masked(data: TrainingData, own: Tensor) -> TrainingData:
 
 def _told(kind: Kind, quantile: float, shares: list[float]) -> str:
     return (
-        f"{kind} in the {100 * (1 - quantile):.0f} % of the pixels where the map is highest "
-        f"({100 * float(np.mean(shares)):.0f} % on average); {AT_EVALUATION[kind]}"
+        f"{kind} above the {quantile:g} quantile of the map, {100 * float(np.mean(shares)):.0f} % of the pixels; "
+        f"{AT_EVALUATION[kind]}"
     )

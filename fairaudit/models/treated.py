@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 
 NAME = "fairaudit/treated"
+OPEN = torch.finfo(torch.float32).max
+"""A limit that limits nothing; a checkpoint that holds infinity is taken for one of a training that diverged."""
 
 
 class Treated(nn.Module):
@@ -27,7 +29,7 @@ class Treated(nn.Module):
         keep: (1, h, w) what pictures are multiplied with; 0 leaves the mean colour of the normalisation.
         reach: (1, h, w) standard deviation of the noise in training.
         noise: (3, h, w) what is added in evaluation.
-        low: () smallest value that is let through; −∞ clips nothing.
+        low: () smallest value that is let through; ``−OPEN`` clips nothing.
         high: () largest.
     """
 
@@ -44,8 +46,8 @@ class Treated(nn.Module):
         self.register_buffer("keep", torch.ones(1, *self.size))
         self.register_buffer("reach", torch.zeros(1, *self.size))
         self.register_buffer("noise", torch.zeros(3, *self.size))
-        self.register_buffer("low", torch.tensor(-torch.inf))
-        self.register_buffer("high", torch.tensor(torch.inf))
+        self.register_buffer("low", torch.tensor(-OPEN))
+        self.register_buffer("high", torch.tensor(OPEN))
 
     def forward(self, images: Tensor) -> Tensor:
         """(b, 3, h, w) normalised → what the network says."""

@@ -15,10 +15,12 @@ def plain_error(logits: np.ndarray, y_true: np.ndarray) -> float:
     for picture, true in zip(logits, y_true, strict=True):
         for patch in picture:
             scores = np.exp(patch) / np.exp(patch).sum()
-            bins.setdefault(min(int(scores.max() * 100), 99), []).append((scores.max(), scores.argmax() == true))
+            bins.setdefault(min(int(scores.max() * 100), 99), []).append(
+                (float(scores.max()), bool(scores.argmax() == true))
+            )
     n = sum(map(len, bins.values()))
     return sum(
-        len(held) / n * abs(np.mean([right for _, right in held]) - np.mean([score for score, _ in held]))
+        float(len(held) / n * abs(np.mean([right for _, right in held]) - np.mean([score for score, _ in held])))
         for held in bins.values()
     )
 

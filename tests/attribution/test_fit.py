@@ -97,7 +97,9 @@ def test_the_map_is_high_where_the_attribute_was_planted(fitted: RegionNet) -> N
 def test_coarser_positions_are_those_of_the_fine_grid(fitted: RegionNet) -> None:
     images = planted(4, seed=3).images
     every = all_logits(fitted, images, PREPROCESS, QUICK)
-    assert np.allclose(all_logits(fitted, images, PREPROCESS, QUICK, every=2), every[:, POSITIONS.ids(2).numpy()], atol=1e-4)
+    assert np.allclose(
+        all_logits(fitted, images, PREPROCESS, QUICK, every=2), every[:, POSITIONS.ids(2).numpy()], atol=1e-4
+    )
 
 
 def test_lower_precision_says_nearly_the_same(fitted: RegionNet) -> None:

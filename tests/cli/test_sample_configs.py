@@ -35,16 +35,17 @@ def project(cli: Cli, model: Path, fairface: Path, table: Path) -> Cli:
 
 def commands(name: str) -> list[list[str]]:
     """What follows ``fairaudit`` in a sample file, up to a redirection, in order."""
-    lines = re.findall(
-        r"\bfairaudit ((?:evaluate|audit|gate|report|data|list|demo|mitigate|sweep)\b.*)", (SAMPLES / name).read_text()
-    )
+    known = "evaluate|audit|gate|report|data|list|demo|mitigate|sweep|attribute"
+    lines = re.findall(rf"\bfairaudit ((?:{known})\b.*)", (SAMPLES / name).read_text())
     return [shlex.split(re.split(r"\s(?:>>|>|\|)\s", line)[0]) for line in lines]
 
 
 def test_there_is_nothing_else() -> None:
     assert sorted(path.name for path in SAMPLES.iterdir()) == [
+        "attribute_celeba_smiling.toml",
         "evaluate_fairface.toml",
         "github_actions.yml",
+        "mitigate_celeba_attribution_mask.toml",
         "mitigate_celeba_last_layer.toml",
         "mitigate_fairface_val_attention.toml",
         "mitigate_utkface_max_group.toml",
@@ -183,3 +184,25 @@ def test_a_search_on_fairface(project: Cli) -> None:
     assert done.code == 0, done.err
     assert [arm["name"] for arm in done.record["arms"]] == ["erm", "val-attention", "class-spread", "focal"]
     assert len(list(Path(words[-1]).glob("tuning/*.json"))) == 4
+
+
+def test_the_place_of_a_smile_is_masked_on_celeba(project: Cli) -> None:
+    draw_celeba(Path("data/celeba"))
+    subset, fit, train = commands("mitigate_celeba_attribution_mask.toml")
+    cut = project(*subset)
+    assert cut.code == 0, cut.err
+    small = ("--size", 32, "--epochs", 1, "--batch-size", 8, "--device", "cpu", "--workers", 0)
+    coarse = ("--patch", 8, "--per-side", 7, "--width", 4, "--stem", "imagenet", "--sample", 4)
+    assert commands("attribute_celeba_smiling.toml")[0] == fit
+    fitted = project(*fit, *small, *coarse, "--format", "json")
+    assert fitted.code == 0, fitted.err
+    asked = tomllib.loads(Path("attribute_celeba_smiling.toml").read_text())
+    assert (fitted.record["attribute"], fitted.record["measure"]) == (asked["attribute"], asked["measure"])
+    shown = project(*commands("attribute_celeba_smiling.toml")[1])
+    assert shown.code == 0, shown.err
+    done = project(*train, *small, "--seeds", 1, "--format", "json")
+    assert done.code == 0, done.err
+    assert [arm["name"] for arm in done.record["arms"]] == [
+        "erm", "general-mask", "general-noise", "specific-mask", "specific-noise",
+    ]  # fmt: skip
+    assert done.record["settings"]["target"] == ["Male"]
