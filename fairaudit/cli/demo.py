@@ -38,6 +38,7 @@ def demo(out: Out = Path("runs/demo"), seed: o.Seed = None, quiet: o.Quiet = Fal
     write_out(
         f"\nThe rule was: {RULE}\n"
         f"  {BASELINE}: {found.before.verdict.value}; {MITIGATION}: {found.after.verdict.value}\n"
+        f"See it as a page:       {found.folder}/report.html\n"
         f"Read an audit again:    fairaudit report {after}\n"
         f"Judge it by your rule:  fairaudit gate {after} --rule '{RULE}'\n"
         f"Compare them again:     fairaudit compare {before} {after} --by gender,Eyeglasses\n"

@@ -29,9 +29,8 @@ Key = tuple[int, tuple[str, ...], str]
 """Which pair, grouping and metric a figure is of."""
 
 TONES = {Trend.WORSE: "fail", Trend.BETTER: "pass", Trend.HIGHER: "plain", Trend.LOWER: "plain", Trend.UNDECIDED: "open"}
-_POINTS = 9
-_GROUPS = 5
-"""Names in one sentence."""
+_GROUPS = 6
+"""Groups of the first screen."""
 
 
 def comparison_pictures(result: ComparisonResult, metrics: Sequence[str] = ()) -> dict[Key, Picture]:
@@ -90,13 +89,17 @@ def _finding(pair: PairComparison, metric: str) -> Finding:
     points: list[tuple[Mark | None, str]] = []
     for i, grouping in enumerate(pair.groupings):
         groups, over = said.of_metric(grouping, metric)
-        where = "" if len(pair.groupings) == 1 else f"by {words.grouping_name(grouping.by)}, "
-        told = list(said.sentences(groups, over))
-        kept = told if i == 0 else [one for one in told if one.trend is not Trend.UNDECIDED] or told[-1:]
-        room = _POINTS if i == 0 else 3
-        points += [(_mark(one), f"{where}{one.text}") for one in kept[:room]]
-        if len(kept) > room:
-            points.append((None, f"{where}{words.count(len(kept) - room, 'more sentence')} in the section below"))
+        where = f"by {words.grouping_name(grouping.by)}, " if i else ""
+        told = list(said.sentences(groups, ()))
+        decided = [one for one in told if one.trend is not Trend.UNDECIDED]
+        room = _GROUPS if i == 0 else 3
+        points += [(_mark(one), f"{where}{one.text}") for one in decided[:room]]
+        if len(decided) > room:
+            points.append((None, f"{where}{words.count(len(decided) - room, 'more group')} in the table below"))
+        rest = [*said.sentences((), over), *told[len(decided) :]]
+        if i > 0:  # what cannot be said is said of the first grouping; of others, that nothing is shown
+            rest = [one for one in rest if one.trend is not Trend.UNDECIDED] or rest[-1:]
+        points += [(_mark(one), f"{where}{one.text}") for one in rest]
     groups, _ = said.of_metric(pair.groupings[0], metric)
     sentence, trend = _sentence(groups, name)
     of = f"{words.clean(pair.before)} → {words.clean(pair.after)}: "

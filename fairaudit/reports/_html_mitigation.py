@@ -89,10 +89,10 @@ def _finding(result: MitigationResult) -> Finding:
     shown = {
         trend: [arm for arm in compared if any(n.trend == trend for n in arm.numbers)] for trend in ("worse", "better")
     }
-    told = [f"{_who(arms)} {trend}" for trend, arms in shown.items() if arms]
+    told = [f"{trend} {_who(arms)}" for trend, arms in shown.items() if arms]
     sentence = f"Against {base}, no arm is shown to be better or worse."
     if told:
-        sentence = f"Against {base}, this shows {' and '.join(told)} in some number."
+        sentence = f"Against {base}, in some number: {'; '.join(told)}."
     points = list(_points(result) if len(compared) <= _FEW else _summed(result))
     points += [(_mark("undecided"), words.clean(note)) for note in result.notes if note.startswith("one seed")]
     return Finding(_mark(next((trend for trend, arms in shown.items() if arms), "undecided")), sentence, points)
@@ -119,7 +119,7 @@ def _summed(result: MitigationResult) -> Iterator[tuple[Mark | None, str]]:
         yield None, f"{said.FRONT} {words.clean(arm.name)}: accuracy {accuracy}, gap {gap}"
     lost = said.lost_groups(result)
     for group, n in lost[:_FEW]:
-        yield _mark("worse"), f"{group} lost most, as is shown, under {words.count(n, 'arm')}"
+        yield _mark("worse"), f"{group} lost most under {words.count(n, 'arm')}, and the loss is shown"
     if not lost:
         yield _mark("undecided"), "of no group is a loss against the baseline shown"
 
@@ -138,7 +138,8 @@ def _grouping(result: MitigationResult, by: tuple[str, ...], figures: Mapping[st
         [_arm(result, arm, by), *(_cell(arm.number(m, k, by if k else ())) for m, k, _ in shown)] for arm in result.arms
     ]
     name = words.grouping_name(by)
-    parts.append(Table(f"Every arm by {name}; below each number, the change from the baseline", columns, rows,
+    below = "; below each number, the change from the baseline" if said.others(result) else ""
+    parts.append(Table(f"Every arm by {name}{below}", columns, rows,
                        [f"{text[0].upper()}{text[1:]}." for text in said.reading(result)]))  # fmt: skip
     parts.append(Folded(f"Intervals and p-values by {name}", [_intervals(result, by)]))
     return Section(anchor("by", *by), f"By {name}", parts)

@@ -26,6 +26,7 @@ from fairaudit.config import (
 )
 from fairaudit.results import AuditResult
 from fairaudit.workflows.mitigate import mitigate
+from fairaudit.workflows.pages import write_page
 from fairaudit.workflows.run_folders import COMPARISON, run_folder
 from fairaudit.workflows.study import Watch
 
@@ -59,7 +60,7 @@ class Demo:
 
 
 def demo(out: Path, *, seed: int = 0, command: Sequence[str] = (), watch: Watch | None = None) -> Demo:
-    """Train, audit, retrain, audit again, compare.
+    """Train, audit, retrain, audit again, compare, and leave a page of the experiment beside its record.
 
     Args:
         out: folder of the experiment.
@@ -74,6 +75,7 @@ def demo(out: Path, *, seed: int = 0, command: Sequence[str] = (), watch: Watch 
     resumed = (out / "mitigate.toml").exists()
     found = mitigate(config, out, resume=resumed, command=command, watch=watch)
     assert found is not None  # the demo runs in one process
+    write_page(found.result, out)
     before, after = (run_folder(out, arm, 0) for arm in config.trained)
     audits = [read_audit(run) for run in (before, after)]
     return Demo(audits[0], audits[1], read_comparison(after.parent / COMPARISON), out, (before, after))

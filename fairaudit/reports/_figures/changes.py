@@ -51,8 +51,9 @@ def changes(
     shown = sorted(decided, key=lambda c: c.change.value, reverse=_rising_is_worse(known))
     shown += [c for c in pair.overall.changes if c.metric == metric and not math.isnan(c.change.value)]
     name = f"{words.clean(metric)} by {words.grouping_name(grouping.by)}"
-    rows = [_row(c, c.group is None) for c in shown]
-    below = [_row(c, False) for c in over]
+    wide = max(len(said.p_cell(c)) for c in (*shown, *over))
+    rows = [_row(c, c.group is None, wide) for c in shown]
+    below = [_row(c, False, wide) for c in over]
     values = [n for one in (*rows, *below) for n in (one.value, one.low, one.high)]
     with canvas(height=1.35 + HEIGHT * (len(rows) + len(below) + (1.2 if below else 0))) as figure:
         tall = [len(rows) + 1.3, len(below) + 0.4] if below else [1]
@@ -123,11 +124,12 @@ def _texts(axes: Axes, over: Sequence[Change], rows: Sequence[Row]) -> None:
                   ha="center", fontsize=8.5)  # fmt: skip
 
 
-def _row(c: Change, apart: bool) -> Row:
+def _row(c: Change, apart: bool, wide: int) -> Row:
+    """A row of either panel; p-values are padded to the same width, so that both have them below each other."""
     label = f"{said.MARKS[c.trend]} {short(said.row_name(c), 26)}".strip()
     limits = words.interval(c.change.ci_low, c.change.ci_high, signed=True)
     text = f"{words.number(c.change.value, signed=True)} {limits}".strip()
-    p = said.p_cell(c)
+    p = said.p_cell(c).rjust(wide, "\N{FIGURE SPACE}")
     return Row(label, c.change.value, c.change.ci_low, c.change.ci_high, text, p, _VERDICTS[c.trend], False, apart)
 
 
