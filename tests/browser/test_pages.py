@@ -59,7 +59,7 @@ def test_nothing_is_wider_than_the_window(name: str, width: int, written: dict[s
 @pytest.mark.parametrize("name", ["audit", "comparison", "experiment"])
 def test_tables_are_sorted_by_their_headings_with_the_keyboard(name: str, written: dict[str, Path], visit: Visitor) -> None:
     page = visit(written[name]).page
-    table = page.locator("table[data-sortable]").filter(has=page.locator("td[data-key]")).first
+    table = page.locator("table[data-sortable]:has(thead button):has(td[data-key])").first
     column = table.evaluate("t => [...t.tBodies[0].rows[0].cells].findIndex(c => c.dataset.key !== undefined)")
     head = table.locator("thead th").nth(column)
     button = head.get_by_role("button")
