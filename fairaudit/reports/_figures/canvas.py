@@ -94,6 +94,16 @@ _STYLE: Any = {
 }
 
 
+@contextmanager
+def _style(**more: str) -> Iterator[None]:
+    """The common style, without complaints of letters that its font lacks: pages and SVG files keep them as text."""
+    import matplotlib as mpl
+
+    with mpl.rc_context({**_STYLE, **more}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
+        yield
+
+
 @dataclass(frozen=True, eq=False)
 class Picture:
     """A finished figure.
@@ -113,11 +123,10 @@ class Picture:
 
     @cached_property
     def _svg(self) -> str:
-        import matplotlib as mpl
         from matplotlib.backends.backend_svg import FigureCanvasSVG
 
         stream = io.StringIO()
-        with mpl.rc_context({**_STYLE, "svg.hashsalt": self.name}):
+        with _style(**{"svg.hashsalt": self.name}):
             # Not savefig, which draws everything twice.
             canvas = self._figure.canvas
             FigureCanvasSVG(self._figure).print_svg(  # type: ignore[no-untyped-call]
@@ -132,11 +141,10 @@ class Picture:
 
     def png(self) -> bytes:
         """The same in dots, ``DOTS`` per inch."""
-        import matplotlib as mpl
         from matplotlib.backends.backend_agg import FigureCanvasAgg
 
         stream = io.BytesIO()
-        with mpl.rc_context(_STYLE):
+        with _style():
             canvas = self._figure.canvas
             # The canvas that it was laid out on knows every text's size already.
             drawn = canvas if isinstance(canvas, FigureCanvasAgg) else FigureCanvasAgg(self._figure)
@@ -189,11 +197,10 @@ def canvas(width: float = WIDTH, height: float = 3.0) -> Iterator[Figure]:
         width: in inches.
         height: in inches.
     """
-    import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    with mpl.rc_context(_STYLE):
+    with _style():
         figure = Figure(figsize=(width, height), dpi=DOTS)
         FigureCanvasAgg(figure)
         yield figure
