@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from fairaudit.config import Arm, MitigateConfig
+from fairaudit.config import Arm, MitigateConfig, TrainingSettings
 
 
 @pytest.mark.parametrize(
@@ -50,3 +50,9 @@ def test_erm_at_another_learning_rate_is_no_baseline() -> None:
 def test_contradictions(values: dict[str, object], said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         MitigateConfig.model_validate(values)
+
+
+def test_changes_of_images_may_be_named_in_one_flag_or_in_several() -> None:
+    for augment in ("randaugment,cutmix", ["randaugment,cutmix"], ["randaugment", "cutmix"]):
+        assert TrainingSettings.model_validate({"augment": augment}).augment == ("randaugment", "cutmix")
+    assert TrainingSettings.model_validate({"augment": ["none"]}).augment == ()

@@ -29,7 +29,7 @@ class TrainingSettings(Settings):
         lr: the largest learning rate.
         optimizer: one of timm's names (adamw, sgd, lamb …).
         weight_decay: not applied to biases and normalisation.
-        schedule: ``cosine`` falls to 0 by the last step, ``step`` falls to a tenth after each ``step_share``, ``none`` stays.
+        schedule: ``cosine`` falls to 0 by the last step, ``step`` to a tenth after each ``step_share``, ``none`` stays.
         step_share: of the epochs, after which ``step`` falls.
         warmup: epochs in which the learning rate rises from a hundredth.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
@@ -85,11 +85,12 @@ class TrainingSettings(Settings):
     @field_validator("augment", mode="before")
     @classmethod
     def _one_or_several(cls, value: Any) -> Any:
-        """One name, several with commas, or ``none``, as well as a list."""
-        names = value.split(",") if isinstance(value, str) else value
-        if isinstance(names, list | tuple):
-            return tuple(name.strip() if isinstance(name, str) else name for name in names if name != "none")
-        return names
+        """One name, several with commas, or ``none``, as well as a list of such."""
+        items = [value] if isinstance(value, str) else value
+        if not isinstance(items, list | tuple):
+            return value
+        names = [name for item in items for name in (item.split(",") if isinstance(item, str) else [item])]
+        return tuple(name.strip() if isinstance(name, str) else name for name in names if name != "none")
 
     @field_validator("augment")
     @classmethod

@@ -2,7 +2,8 @@
 
 Accelerate gives the device and the processes, timm the optimizer, the schedule and the averaging. A batch is the batch of
 all processes together: each takes its share, and the loss is that of the whole, so the number of processes changes nothing
-but the time. After every epoch the whole state is written, so that an interrupted training goes on with the next epoch.
+but the time, and what batch normalisation sees, which is a share. After every epoch the whole state is written, so that an
+interrupted training goes on with the next epoch.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from fairaudit.config import TrainingSettings
 from fairaudit.engine.accumulate import Gradients, Say
 from fairaudit.engine.augment import Augmentation
 from fairaudit.engine.batches import epoch_batches
-from fairaudit.engine.devices import Placement, gather, keep_freed_memory, one_thread, place
+from fairaudit.engine.devices import Placement, gather, keep_freed_memory, one_thread, out_of_memory, place
 from fairaudit.engine.features import features_of, head_of
 from fairaudit.engine.freezing import BACKBONE, Frozen, frozen
 from fairaudit.engine.history import Epoch, History, Progress, Validation
@@ -77,7 +78,7 @@ def train(
 
     Raises:
         DataError: there are too few images, only one class, or an empty group where each needs images.
-        DivergenceError: the loss or the weights became no finite numbers.
+        DivergenceError: the loss, the weights or the outputs became no finite numbers.
         TrainingError: the network does not fit the data or into memory.
         UsageError: the settings cannot be met: an unknown optimizer or layer, or a selection without a score.
         ArtifactError: the folder holds the state of another training.
@@ -109,8 +110,16 @@ def train(
                 data, validation = features
                 trained, part = head_of(model)[1], Frozen()
                 stack.enter_context(one_thread())
-        run = _Run(placement, trained, part, data, loss, settings, mixing, tell)
-        return run.all_epochs(validation, score, progress if placement.process == 0 else None, resume, who)
+        try:
+            run = _Run(placement, trained, part, data, loss, settings, mixing, tell)
+            return run.all_epochs(validation, score, progress if placement.process == 0 else None, resume, who)
+        except (RuntimeError, MemoryError) as error:
+            if out_of_memory(error):  # not by a batch, which would have been computed in parts
+                raise TrainingError(
+                    f"the weights, what the optimizer keeps of them and their average do not fit into the memory of "
+                    f"{str(placement.device)!r}; choose a smaller network or --optimizer sgd, or leave --ema out"
+                ) from error
+            raise
 
 
 class _Run:
@@ -161,7 +170,11 @@ class _Run:
                 mean_loss, group_losses, lr = self._one_epoch(number, progress)
                 verdict = None
                 if validation is not None and score is not None:
-                    verdict = score(number, each_row(self._validated, validation, self.place, settings).float())
+                    logits = each_row(self._validated, validation, self.place, settings).float()
+                    if not bool(logits.isfinite().all()):
+                        what = "the outputs on validation images are no finite numbers"
+                        raise DivergenceError(f"{what} {self._where(number)}")
+                    verdict = score(number, logits)
                     self.loss.update(torch.tensor(verdict.group_accuracies, dtype=torch.float64))
                     self._compare(number, verdict)
                 self.epochs.append(Epoch(number, mean_loss, group_losses, lr, time.perf_counter() - begin, verdict))
@@ -205,7 +218,7 @@ class _Run:
         self.module.train()
         self.frozen.hold()
         self.loss.train()
-        where = f"in epoch {number}: lower --lr (now {settings.lr:g})"
+        where = self._where(number)
         batches = epoch_batches(self.data.groups, settings.batch_size, settings.balance, self.generator)
         draws = [self.augment.draw(len(batch), self.generator) for batch in batches]
         seeds = torch.randint(SEEDS, (len(batches),), generator=self.generator).tolist() if self.mixer else []
@@ -237,6 +250,9 @@ class _Run:
                     torch.distributed.broadcast(buffer, 0)
         sums = self.accelerator.reduce(sums, reduction="sum")
         return total / self.steps, tuple((sums[0] / sums[1]).tolist()), lr
+
+    def _where(self, number: int) -> str:
+        return f"in epoch {number}: lower --lr (now {self.settings.lr:g})"
 
     def _batch(self, pixels: Tensor, positions: Tensor, draws: Tensor) -> Batch:
         device = self.place.device

@@ -33,8 +33,8 @@ from fairaudit.methods.base import Outcome, Study
 from fairaudit.models.classifier import save_classifier
 from fairaudit.models.treated import described
 from fairaudit.results.mitigation import MitigationResult
+from fairaudit.workflows.arm_audits import audits_of, check_audits
 from fairaudit.workflows.arm_checks import check_arms
-from fairaudit.workflows.audit import audit
 from fairaudit.workflows.experiment import Experiment, opened, prepare_experiment, training_data
 from fairaudit.workflows.provenance import environment
 from fairaudit.workflows.resuming import check_runs, clear_leftovers, open_folder, reproducible, withdraw
@@ -93,16 +93,18 @@ def mitigate(
     try:
         open_folder(config, out, resume)
         experiment = prepare_experiment(config, out / CACHE)
+        check_audits(experiment)
         check_arms(experiment)
         if settle is None:
             check_runs(config, out)
-        gather(None, place(config.training.device))  # no process writes before all have looked
+        placement = place(config.training.device)
+        gather(None, placement)  # no process writes before all have looked
         started = True
         if is_main():
             clear_leftovers(out)
             if settle is None or not (out / CONFIG).exists():  # what was settled stands until it is again
                 write_toml(out / CONFIG, reproducible(config, experiment.root))
-            for sentence in preflight(experiment):
+            for sentence in preflight(experiment, placement.processes):
                 told.say(sentence)
         height, width = experiment.preprocess.size
         few_threads = one_thread if height * width <= SMALL_IMAGE else nullcontext
@@ -136,13 +138,14 @@ def mitigate(
     return Mitigation(result, out)
 
 
-def preflight(experiment: Experiment) -> list[str]:
+def preflight(experiment: Experiment, processes: int = 1) -> list[str]:
     """What is about to happen, in lines for people."""
     config, splits = experiment.config, experiment.splits
     one = experiment.config.training
     targets = "; ".join(f"{name}: {', '.join(classes)}" for name, classes in experiment.tasks.items())
     height, width = experiment.preprocess.size
     seeds = "1 seed" if config.seeds == 1 else f"{config.seeds} seeds each"
+    shared = f"processes {processes}, which share each batch: batch normalisation takes its statistics from one share"
     return [
         f"network   {experiment.start.architecture} from {experiment.start.origin}, {width}x{height} pixels",
         f"target    {targets}",
@@ -150,6 +153,7 @@ def preflight(experiment: Experiment) -> list[str]:
         f"images    {len(splits.train):,} to train, {len(splits.validation):,} to select, {len(splits.test):,} to test",
         f"training  {one.epochs} epochs of {one.batch_size} by {one.optimizer}, lr {one.lr:g}; epoch kept: {one.select}",
         f"arms      {', '.join(arm.name for arm in config.trained)}; {seeds}",
+        *([shared] if processes > 1 else []),
     ]
 
 
@@ -191,15 +195,7 @@ def _run(
     predictions = predict_test(experiment, outcome, data.test_images)
     if not is_main():
         return
-    settings = experiment.audit
-    if outcome.label_noise is not None and settings.label_noise is None:
-        settings = settings.model_copy(update={"label_noise": dict(outcome.label_noise)})
-    judge = partial(audit, predictions, card_privileged=experiment.splits.test.card.privileged)
-    result = judge(settings)
-    by_target = {}
-    for name, classes in experiment.tasks.items() if len(experiment.tasks) > 1 else ():
-        positive = settings.positive if settings.positive in classes else None
-        by_target[name] = judge(settings.model_copy(update={"target": name, "positive": positive, "rules": ()}))
+    audits = audits_of(experiment, predictions, outcome.label_noise)
     architecture = outcome.architecture or experiment.start.architecture
     own = architecture == experiment.start.architecture
     architecture, kwargs = described(outcome.model, architecture, experiment.start.arch_kwargs if own else {})
@@ -225,8 +221,7 @@ def _run(
                 preprocess=experiment.preprocess, extra={"arm": arm.name, "seed": seed},
             ),
             PREDICTIONS: partial(write_predictions, predictions),
-            "audit.json": partial(write_audit, result),
-            **{f"audit_{name}.json": partial(write_audit, one) for name, one in by_target.items()},
+            **{name: partial(write_audit, one) for name, one in audits.items()},
             "history.json": lambda path: write_json(path, _histories(outcome.histories, experiment.group_labels)),
             **{f"training/{path.relative_to(work)}": partial(shutil.copyfile, path) for path in _tables(work)},
             RUN: lambda path: write_json(path, record),

@@ -82,10 +82,13 @@ class Tuner:
             _Search(experiment, data, arm, self._space, self._settings, out / TUNING, watch).best()
             for arm in experiment.config.trained
         )
+        others = [arm.name for arm in experiment.config.trained if not any(concerns(key, arm) for key in self._space)]
         note = (
             f"the settings of every arm were searched in {self._settings.trials} trials on the validation images "
-            f"({_told(self._space)}), the baseline's as well; the test images took no part"
+            f"({_told(self._space)}); the test images took no part"
         )
+        if others:
+            note += f"; not of {', '.join(others)}, which has none of these settings"
         config = experiment.config.model_copy(update={"arms": arms})
         return replace(experiment, config=config, notes=(*experiment.notes, note))
 

@@ -18,7 +18,7 @@ from fairaudit.config import TrainingSettings, validated
 from fairaudit.engine.history import Progress, Validation
 from fairaudit.engine.train import train
 from fairaudit.engine.training_data import CachedImages, TrainingData
-from fairaudit.errors import ConfigError, FairauditError
+from fairaudit.errors import ConfigError, DivergenceError, FairauditError, TrainingError
 from fairaudit.losses import cross_entropy, reweight
 from fairaudit.losses.base import BinaryCrossEntropy, CrossEntropy, MultiTaskCrossEntropy
 from tests.engine.small import accuracies, network, pictures, plain_network, run, same_bits, settings, weights
@@ -263,3 +263,25 @@ def test_settings_are_checked_once() -> None:
     ):  # fmt: skip
         assert wrong(**{key: value}).startswith(f"the test: {key}: "), key
     assert validated({}, TrainingSettings, "nothing") == TrainingSettings()
+
+
+def test_memory_that_runs_out_beside_the_batches_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", fail)
+    with pytest.raises(TrainingError) as caught:
+        judged([0.1], optimizer="adamw")
+    assert str(caught.value) == (
+        "the weights, what the optimizer keeps of them and their average do not fit into the memory of 'cpu'; "
+        "choose a smaller network or --optimizer sgd, or leave --ema out"
+    )
+
+
+def test_outputs_that_are_no_numbers_end_the_training() -> None:
+    """The loss of the only batch was still a number, and so are the weights after it."""
+    model, data = network(), pictures(16)
+    asked = settings(epochs=3, lr=1e38, optimizer="sgd", batch_size=16, schedule="none")
+    loss = cross_entropy.build(data.counted)
+    with pytest.raises(DivergenceError, match=r"no finite numbers in epoch 1: lower --lr \(now 1e\+38\)$"):
+        train(model, data, loss, asked, validation=data.images, score=scoring([0.1] * 3))

@@ -239,3 +239,8 @@ def test_a_search_runs_in_one_process(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr("fairaudit.workflows.tuning.place", lambda device: replace(real(device), processes=2))
     with pytest.raises(UsageError, match="a search runs in one process"):
         tuned(sweep(1, {"lr": "1e-4..0.05"}), tmp_path)
+
+
+def test_who_was_not_searched_is_said(tmp_path: Path) -> None:
+    config = sweep(1, {"loss.step_size": "0.01..0.1"}, {"loss": "group-dro"}).model_copy(update={"baseline": True})
+    assert tuned(config, tmp_path).notes[-1].endswith("took no part; not of erm, which has none of these settings")
