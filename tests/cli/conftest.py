@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,9 +24,11 @@ from torchvision.transforms import v2 as transforms
 
 from fairaudit.cli.app import run
 from fairaudit.data.faces import render, sample_face
+from fairaudit.workflows import run_reports
 
 RACES = ("Black", "East Asian", "Indian", "Latino_Hispanic", "Middle Eastern", "Southeast Asian", "White")
 GENDERS = ("Male", "Female")
+REPORT_FILES = run_reports.report_files
 PER_CELL = 3
 SIZE = 32
 
@@ -80,6 +82,20 @@ def spawn(
 def files_below(folder: Path) -> list[str]:
     """Every file and folder, hidden ones too, so that nothing half-written is overlooked."""
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _undrawn() -> Iterator[None]:
+    """No pages in run folders: figures take seconds, and few tests are about them (those ask for ``drawn``)."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run_reports, "report_files", lambda *_: {})
+        yield
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run folders with their pages and figures, as users get them."""
+    monkeypatch.setattr(run_reports, "report_files", REPORT_FILES)
 
 
 @pytest.fixture
