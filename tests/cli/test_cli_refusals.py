@@ -150,7 +150,7 @@ def test_no_images_left(evaluate: tuple[str, ...], cli: Cli) -> None:
         (("--data", "fairfaces"), "unknown dataset 'fairfaces'; did you mean 'fairface'?"),
         (
             ("--format", "xml"),
-            "unknown report format 'xml'; choose from csv, github, json, junit, markdown, model-card, terminal",
+            "unknown report format 'xml'; choose from csv, github, html, json, junit, markdown, model-card, terminal",
         ),
         (("--by", "rce"), "unknown attribute 'rce'; did you mean 'race'?"),
         (("--by", "rce", "--limit", "20"), "unknown attribute 'rce'; did you mean 'race'?"),
@@ -228,9 +228,9 @@ def test_what_does_not_exist_is_refused_before_the_model_runs(
         (("audit",), "missing argument 'PREDICTIONS'"),
         (("list", "dataset"), "unknown list 'dataset'; did you mean 'datasets'?"),
         (("list", "datasets", "utkfaces"), "unknown dataset 'utkfaces'; did you mean 'utkface'?"),
-        (("list", "schema", "x"), "unknown schema 'x'; choose from audit, comparison"),
+        (("list", "schema", "x"), "unknown schema 'x'; choose from audit, comparison, mitigation"),
         (("gate", "none"), "none: no such file; name an audit.json or a run folder"),
-        (("report", "."), "audit.json: no such file; name an audit.json or a run folder"),
+        (("report", "."), ". is not a run folder: it holds none of audit.json, mitigation.json, comparison.json"),
     ],
 )
 def test_misuse_is_told_in_one_sentence(words: tuple[str, ...], message: str, cli: Cli) -> None:
