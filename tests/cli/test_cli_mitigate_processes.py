@@ -46,8 +46,8 @@ method_options = { checkpoint = "glasses/reweight/seed-0/model.pt" }
 def torchrun(words: tuple[object, ...], cwd: Path) -> subprocess.CompletedProcess[str]:
     start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "fairaudit"]
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
-    words = (*start, *map(str, words))
-    return subprocess.run(words, cwd=cwd, env=env, capture_output=True, text=True, timeout=420, check=False)
+    line = [*start, *map(str, words)]
+    return subprocess.run(line, cwd=cwd, env=env, capture_output=True, text=True, timeout=420, check=False)
 
 
 @pytest.mark.slow
