@@ -102,7 +102,7 @@ Format = Annotated[
         "--format",
         "-f",
         metavar="NAME",
-        help="What is printed on stdout: terminal, json, markdown, csv, junit, github, model-card.",
+        help="What is printed on stdout: terminal, json, markdown, html, csv, junit, github, model-card.",
         rich_help_panel=OUTPUT,
     ),
 ]
