@@ -21,6 +21,11 @@ Ruled = tuple[Verdict, str] | None
 Line = list[Cell | str]
 
 
+def floor_of(result: AuditResult) -> int:
+    """The smallest denominator that is judged, in images."""
+    return int(result.settings.get("min_support", 0))
+
+
 class Notes:
     """What stands below one table, said once."""
 
@@ -84,7 +89,7 @@ def outcomes_table(rule: RuleResult) -> Table:
 
 def groups_table(result: AuditResult, grouping: GroupingResult, metrics: Sequence[str]) -> Table:
     """Chosen metrics of every group, the worst in the first of them first."""
-    floor = int(result.settings.get("min_support", 0))
+    floor = floor_of(result)
     marks, notes = ruled(result, grouping.by, "worst_group"), Notes(floor)
     groups = worst_first(grouping, metrics[0], floor)
     columns: list[Column | str] = ["group", Column("images", True)]
@@ -114,7 +119,7 @@ def groups_table(result: AuditResult, grouping: GroupingResult, metrics: Sequenc
 
 def differences(result: AuditResult, grouping: GroupingResult, metrics: Sequence[str], most: int) -> Iterator[Part]:
     """Differences from the reference group, the largest first; those beyond ``most`` are folded away."""
-    floor = int(result.settings.get("min_support", 0))
+    floor = floor_of(result)
     found = contrasts(grouping, metrics, "difference", floor)
     if grouping.privileged is None or not found:
         return
@@ -159,7 +164,7 @@ def _p(value: float | None) -> Cell:
 
 def between_table(result: AuditResult, grouping: GroupingResult, metrics: Sequence[str]) -> Table | None:
     """Gap, spread and worst group of chosen metrics."""
-    notes = Notes(int(result.settings.get("min_support", 0)))
+    notes = Notes(floor_of(result))
     rows: list[Line] = []
     for metric in metrics:
         for kind, one in over_groups(grouping, metric).items():
@@ -174,7 +179,7 @@ def between_table(result: AuditResult, grouping: GroupingResult, metrics: Sequen
 
 def named_table(result: AuditResult, grouping: GroupingResult) -> Table | None:
     """Disparities that the literature gave a name, each of its worst class and group."""
-    notes, marks = Notes(int(result.settings.get("min_support", 0))), ruled(result, grouping.by, None)
+    notes, marks = Notes(floor_of(result)), ruled(result, grouping.by, None)
     found = named(grouping, {metric for metric, _ in marks})
     rows: list[Line] = [
         [words.clean(d.metric), notes.cell(d.estimate, marks.get((d.metric, group_key(d.group)))),
@@ -192,7 +197,7 @@ def named_table(result: AuditResult, grouping: GroupingResult) -> Table | None:
 
 def labels_table(result: AuditResult, grouping: GroupingResult, metric: str) -> Table | None:
     """One metric of every label, what breaks a rule first, then the largest gap."""
-    floor = int(result.settings.get("min_support", 0))
+    floor = floor_of(result)
     notes, rows = Notes(floor), list[Line]()
     for one in label_rows(result, grouping, metric, floor):
         worst = "–" if one.worst is None else words.group_name(one.worst.group)
@@ -207,7 +212,7 @@ def labels_table(result: AuditResult, grouping: GroupingResult, metric: str) -> 
 
 def aside_table(result: AuditResult, aside: Aside) -> Table:
     """A table beside those of a grouping."""
-    notes = Notes(int(result.settings.get("min_support", 0)))
+    notes = Notes(floor_of(result))
     rows: list[Line] = []
     for texts, cells in aside.rows:
         values = [Cell(v) if isinstance(v, str) else notes.cell(v, verdict, aside.signed) for v, verdict in cells]

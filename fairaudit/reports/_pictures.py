@@ -104,7 +104,8 @@ def _makers(
         yield lambda metric=metric: forest(result, grouping, metric)  # type: ignore[misc]
     if grouping.together is None and "some_right" not in result.overall.metrics:
         yield lambda: confusion(result, grouping, first)
-    if grouping.scores is not None:
+    # Of groups that are the target's own classes, scores tell nothing that others do not.
+    if grouping.scores is not None and any(sum(g.positives) and sum(g.negatives) for g in grouping.scores.groups):
         yield lambda: thresholds(result, grouping, first)
         yield lambda: scores(result, grouping, first)
         yield lambda: reliability(result, grouping, first)

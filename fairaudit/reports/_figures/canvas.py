@@ -95,11 +95,12 @@ _STYLE: Any = {
 
 
 @contextmanager
-def _style(**more: str) -> Iterator[None]:
+def _style(salt: str = "") -> Iterator[None]:
     """The common style, without complaints of letters that its font lacks: pages and SVG files keep them as text."""
     import matplotlib as mpl
 
-    with mpl.rc_context({**_STYLE, **more}), warnings.catch_warnings():
+    settings: Any = {**_STYLE, "svg.hashsalt": salt or None}
+    with mpl.rc_context(settings), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
         yield
 
@@ -126,7 +127,7 @@ class Picture:
         from matplotlib.backends.backend_svg import FigureCanvasSVG
 
         stream = io.StringIO()
-        with _style(**{"svg.hashsalt": self.name}):
+        with _style(self.name):
             # Not savefig, which draws everything twice.
             canvas = self._figure.canvas
             FigureCanvasSVG(self._figure).print_svg(  # type: ignore[no-untyped-call]
