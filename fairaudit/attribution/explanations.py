@@ -54,6 +54,14 @@ class Explanation:
     weights: FloatArray
     faithfulness: Faithfulness
 
+    @property
+    def by_region(self) -> FloatArray:
+        """(h, w) the map's mean in each region: what single pixels say for and against within one cancels, as noise does.
+
+        Of gradients, most of what is above 0 is such noise. Source: Kapishnikov et al., "XRAI" (2019).
+        """
+        return np.asarray((self.weights / np.bincount(self.segments.ravel()))[self.segments])
+
     def in_favour(self, most: int) -> tuple[int, ...]:
         """The regions that speak most for the class, the strongest first."""
         return _strongest(self.weights, most)

@@ -39,7 +39,7 @@ def attention_overlap(heat: FloatArray, attribute: FloatArray, quantile: float) 
     """Compare an explanation with a map of an attribute.
 
     Args:
-        heat: (h, w) signed map of the explanation.
+        heat: (h, w) signed map of the explanation, by region.
         attribute: (h, w) map of the attribute: larger where it shows.
         quantile: the attribute's region is its map's top (1 − quantile).
     """

@@ -48,7 +48,7 @@ def explain_groups(scene: Scene, effort: Effort, sample: Sequence[int], advance:
     """
     at = np.array(sample, dtype=np.int64)
     ids = scene.groups.ids[at]
-    heats, doubted = [], []
+    heats, by_region, doubted = [], [], []
     faces = np.zeros((len(scene.groups), *scene.explainer.subject.preprocess.size, 3))
     once = replace(effort, repeats=1)
     for i, position in enumerate(sample):
@@ -56,6 +56,7 @@ def explain_groups(scene: Scene, effort: Effort, sample: Sequence[int], advance:
         of = scene.classes[0] if scene.classes else int(scene.task.y_pred[position])
         explanation = explain_image(scene.explainer, pixels, of, once)
         heats.append(evenly_scaled(explanation.heat))
+        by_region.append(explanation.by_region)
         doubted.append(bool(explanation.faithfulness.doubts))
         faces[ids[i]] += pixels.permute(1, 2, 0).cpu().numpy()
         advance()
@@ -64,7 +65,7 @@ def explain_groups(scene: Scene, effort: Effort, sample: Sequence[int], advance:
     pooled, pooled_ids = one_per_person(maps, ids, people)
     there = [g for g in range(len(scene.groups)) if (ids == g).any()]
     reference = _reference(scene)
-    shares = _shares(scene, maps, ids, people, there, reference)
+    shares = _shares(scene, by_region, ids, people, there, reference)
     groups = tuple(
         GroupAttention(
             scene.groups.as_mapping(g), int((ids == g).sum()), int((pooled_ids == g).sum()),
@@ -103,7 +104,7 @@ _FEW = 10
 
 
 def _shares(
-    scene: Scene, maps: FloatArray, ids: IntArray, people: IntArray | None, there: Sequence[int], reference: int
+    scene: Scene, maps: Sequence[FloatArray], ids: IntArray, people: IntArray | None, there: Sequence[int], reference: int
 ) -> dict[int, tuple[Share, ...]]:
     """Attention inside each attribute's region, per group, against the reference group."""
     asked = scene.config.explain

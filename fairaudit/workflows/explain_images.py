@@ -101,7 +101,7 @@ def _finding(scene: Scene, at: int, pixels: Tensor, explanation: Explanation) ->
         overlaps=tuple(
             MapOverlap(name, o.mass, o.area, o.times_even, o.points_inside, o.correlation)
             for name, values in scene.maps.items()
-            for o in [attention_overlap(explanation.heat, values, asked.quantile)]
+            for o in [attention_overlap(explanation.by_region, values, asked.quantile)]
         ),
     )
     picture: Picture = pixels.permute(1, 2, 0).cpu().numpy()
