@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from fairaudit.attribution.patches import Positions
 from fairaudit.attribution.region_net import RegionNet
+from fairaudit.errors import UsageError
 
 
 def approximate_logits(net: RegionNet, images: Tensor, wanted: Positions) -> Tensor:
@@ -26,12 +27,20 @@ def approximate_logits(net: RegionNet, images: Tensor, wanted: Positions) -> Ten
 
     Returns:
         (b, p, k) float32.
+
+    Raises:
+        UsageError: the network's stride is too large for a map of pictures of this size.
     """
     placed = torch.cat([images, averaged_places(net).to(images).expand(len(images), -1, -1, -1)], dim=1)
     features = net.trunk.forward_features(placed.contiguous(memory_format=torch.channels_last))
     step = net.positions.image / features.shape[2]
     window = max(1, round(net.positions.patch / step))
     pooled = functional.avg_pool2d(features, window, stride=1)
+    if pooled.shape[2] < 2:
+        raise UsageError(
+            f"the network's stride of {step:g} pixels leaves {pooled.shape[2]} window of {net.positions.patch} in a "
+            f"picture of {net.positions.image}, which is no map; leave --approximate out, and try --every"
+        )
     logits = net.trunk.fc(pooled.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
     n = wanted.per_side
     found = functional.interpolate(logits.float(), (n, n), mode="bilinear", align_corners=True)

@@ -126,3 +126,13 @@ def test_the_approximation_says_something_of_every_position(made: Attribution) -
     assert found.shape == (3, 49, 2)
     assert coarse.shape == (3, 16, 2)
     assert found.isfinite().all()
+
+
+def test_an_approximation_of_one_window_is_refused() -> None:
+    net = RegionNet(POSITIONS, 2, "imagenet", width=4).eval()
+    with torch.no_grad(), pytest.raises(UsageError) as caught:
+        approximate_logits(net, torch.rand(1, 3, 24, 24), POSITIONS)
+    assert str(caught.value) == (
+        "the network's stride of 24 pixels leaves 1 window of 6 in a picture of 24, which is no map; "
+        "leave --approximate out, and try --every"
+    )

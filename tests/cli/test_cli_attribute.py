@@ -53,9 +53,8 @@ def test_a_fit_leaves_all_that_is_needed_and_nothing_else(glasses: Path) -> None
 
 
 def test_maps_of_pictures_beside_another_attribute(cli: Cli, glasses: Path) -> None:
-    done = cli(
-        "attribute", "fit", "Smiling", *FACES, *QUICK, "--out", "smiling", "--temperature", "--quiet", "--format", "json"
-    )
+    done = cli("attribute", "fit", "Smiling", *FACES, *QUICK, "--stem", "cifar", "--out", "smiling", "--temperature", "--quiet",
+               "--format", "json")  # fmt: skip
     assert done.code == 0, done.err
     assert done.record["calibration"]["images"] == 3, "a temperature is judged on the half that it was not fitted on"
     found = cli("attribute", "map", glasses, *FACES, "--limit", 10, "--every", 2, "--beside", "smiling", "--out", "maps",
@@ -73,9 +72,10 @@ def test_maps_of_pictures_beside_another_attribute(cli: Cli, glasses: Path) -> N
     assert len(pd.read_csv("maps/rows.csv")) == 10
     for name in ("average", "map", "faces"):
         Image.open(f"maps/{name}.png").verify()
-    rough = cli("attribute", "map", glasses, *FACES, "--limit", 10, "--approximate", "--out", "rough", "--quiet")
+    rough = cli("attribute", "map", "smiling", *FACES, "--limit", 10, "--approximate", "--out", "rough", "--quiet")
     assert rough.code == 0, rough.err
-    assert not np.allclose(np.load("rough/general.npy"), general, atol=1e-3), "it is another function, and says so"
+    assert np.load("rough/general.npy").shape == (32, 32)
+    assert np.load("rough/regions.npy").shape == (10, 49)
     assert json.loads(Path("rough/map.json").read_text())["approximate"] is True
 
 

@@ -1,0 +1,209 @@
+"""How fast patches are attributed: ``python -m tests.benchmarks.attribution_speed [--size 128 --per-side 49 …]``.
+
+Each round times the ways in turn on one core, so that a machine that slows down slows all alike; a round gives one ratio
+each, and medians are printed. Ways: one patch at a time (a sample, scaled up); large batches in fp32 and in bf16; the bare
+network on patches that are ready; both stems; and pixel space by two products against Algorithm 1's loop over patches.
+The error of a coarser stride and of the approximation against the exact map is measured on drawn faces with a trained
+classifier where ``--attribution DIR`` gives one, on an untrained one otherwise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fairaudit.attribution.approximate import approximate_logits
+from fairaudit.attribution.confidence import confidence, softmax
+from fairaudit.attribution.maps import general_map, overlap, to_pixels
+from fairaudit.attribution.patches import Positions, some_of_all
+from fairaudit.attribution.region_net import AT_ONCE, RegionNet
+from fairaudit.attribution.store import open_attribution
+from fairaudit.config import Stem
+from fairaudit.data.faces import render, sample_face
+from fairaudit.engine.devices import keep_freed_memory
+from fairaudit.engine.rows import lowered
+
+CPU = torch.device("cpu")
+ALONE = 24
+"""Patches that are classified one at a time; all 2,401 would take most of a minute a round."""
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Wall time of one call."""
+    begin = time.perf_counter()
+    work()
+    return time.perf_counter() - begin
+
+
+def medians(ways: dict[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
+    """Seconds of each way in each round; one round first that does not count."""
+    found: dict[str, list[float]] = {name: [] for name in ways}
+    for number in range(rounds + 1):
+        for name, way in ways.items():
+            taken = way()
+            if number:
+                found[name].append(taken)
+    return found
+
+
+def ratio(found: dict[str, list[float]], slow: str, fast: str) -> float:
+    """The median over rounds of how many times faster one way is."""
+    return statistics.median(a / b for a, b in zip(found[slow], found[fast], strict=True))
+
+
+def stems(positions: Positions, width: int, rounds: int) -> list[str]:
+    """Lines about one image, for both stems."""
+    lines = [
+        "| stem | one patch at a time | batches, fp32 | batches, bf16 | × fp32 | × bf16 | ours ÷ bare, fp32 |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    image = torch.randn(1, 3, positions.image, positions.image)
+    ids = positions.ids()
+    names: tuple[Stem, ...] = ("imagenet", "cifar")
+    for stem in names:
+        net = RegionNet(positions, 2, stem, width).eval().to(memory_format=torch.channels_last)
+        found = medians(
+            {
+                "alone": lambda net=net: seconds(lambda: one_at_a_time(net, image)) * len(positions) / ALONE,  # type: ignore[misc]
+                "batched": lambda net=net: seconds(lambda: net.region_logits(image, ids)),  # type: ignore[misc]
+                "lowered": lambda net=net: seconds(lambda: in_bf16(net, image, ids)),  # type: ignore[misc]
+                "bare": lambda net=net: bare(net, image, ids),  # type: ignore[misc]
+            },
+            rounds,
+        )
+        times = {name: statistics.median(values) for name, values in found.items()}
+        lines.append(
+            f"| {stem} | {times['alone']:.2f} s | {times['batched']:.2f} s | {times['lowered']:.2f} s | "
+            f"{ratio(found, 'alone', 'batched'):.1f} | {ratio(found, 'alone', 'lowered'):.1f} | "
+            f"{ratio(found, 'batched', 'bare'):.2f} |"
+        )
+    return lines
+
+
+def one_at_a_time(net: RegionNet, image: Tensor) -> None:
+    """What a loop over patches does: cut, add the place, classify."""
+    places = torch.linspace(0, len(net.positions) - 1, ALONE).long()
+    for position in places.tolist():
+        y, x = net.positions.corner(position)
+        k = net.positions.patch
+        patch = torch.cat([image[:, :, y : y + k, x : x + k], net.places(torch.tensor([position]))], dim=1)
+        net.trunk(patch)
+
+
+def in_bf16(net: RegionNet, image: Tensor, ids: Tensor) -> None:
+    """Large batches in half the precision."""
+    with lowered(CPU, "bf16"):
+        net.region_logits(image, ids)
+
+
+def bare(net: RegionNet, image: Tensor, ids: Tensor) -> float:
+    """Seconds of the network alone, on patches that are cut and placed beforehand."""
+    patches = torch.cat([some_of_all(image, ids, net.positions)[0], net.places(ids)], dim=1)
+    ready = [some.contiguous(memory_format=torch.channels_last) for some in torch.split(patches, AT_ONCE)]
+    return seconds(lambda: [net.trunk(some) for some in ready])
+
+
+def pixels(positions: Positions, rounds: int) -> str:
+    """Pixel space by two products against Algorithm 1."""
+    regions = np.random.default_rng(0).random(len(positions))
+
+    def loop() -> np.ndarray:
+        total, counts = np.zeros((positions.image,) * 2), np.zeros((positions.image,) * 2)
+        for position, value in enumerate(regions):
+            y, x = positions.corner(position)
+            total[y : y + positions.patch, x : x + positions.patch] += value
+            counts[y : y + positions.patch, x : x + positions.patch] += 1
+        return np.asarray(total / counts)
+
+    times = 20
+    found = medians(
+        {
+            "loop": lambda: seconds(loop),
+            "products": lambda: seconds(lambda: [to_pixels(regions, positions) for _ in range(times)]) / times,
+        },
+        rounds,
+    )
+    off = float(np.abs(loop() - to_pixels(regions, positions)).max())
+    loop_s, products_s = (statistics.median(found[name]) for name in ("loop", "products"))
+    return (
+        f"pixel space: loop over patches {1e3 * loop_s:.1f} ms, two products {1e6 * products_s:.0f} us, "
+        f"{ratio(found, 'loop', 'products'):.0f} times faster, off by at most {off:.0e}"
+    )
+
+
+def errors(net: RegionNet, images: Tensor, temperature: float) -> list[str]:
+    """How far coarser strides and the approximation are from the exact map of the same pictures."""
+    positions = net.positions
+
+    def regions(logits: Tensor) -> np.ndarray:
+        return confidence(softmax(logits.numpy(), temperature), "top")
+
+    exact_s = seconds(lambda: net.region_logits(images, positions.ids()))
+    exact = regions(net.region_logits(images, positions.ids()))
+    fine, own = general_map(exact, positions), to_pixels(exact, positions)
+    lines = ["| way | times faster | general map: r | top 30 %: IoU | specific maps: mean r |", "|---|---|---|---|---|"]
+    steps = positions.per_side - 1
+    coarse = [n for n in range(2, steps + 1) if steps % n == 0 and n * positions.stride <= positions.patch]
+    ways: list[tuple[str, Positions, Callable[[], Tensor]]] = [
+        (f"every {n}.", positions.coarser(n), lambda n=n: net.region_logits(images, positions.ids(n)))  # type: ignore[misc]
+        for n in coarse
+    ]
+    if positions.image // (32 if net.stem == "imagenet" else 8) > 1:
+        ways.append(("approximate", positions, lambda: approximate_logits(net, images, positions)))
+    for name, where, way in ways:
+        taken = seconds(way)
+        found = regions(way())
+        maps = to_pixels(found, where)
+        each = [np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in zip(own, maps, strict=True)]
+        shared = overlap(fine, general_map(found, where), 0.7)
+        lines.append(
+            f"| {name} | {exact_s / taken:.1f} | {shared.correlation:.3f} | {shared.iou:.2f} | {np.nanmean(each):.3f} |"
+        )
+    return lines
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Time and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--size", type=int, default=128)
+    parser.add_argument("--patch", type=int, default=32)
+    parser.add_argument("--per-side", type=int, default=49)
+    parser.add_argument("--width", type=int, default=64)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--images", type=int, default=8, help="drawn faces that errors are measured on")
+    parser.add_argument("--attribution", type=Path)
+    asked = parser.parse_args(words)
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    keep_freed_memory()
+    positions = Positions(asked.size, asked.patch, asked.per_side)
+    with torch.inference_mode():
+        print("\n".join(stems(positions, asked.width, asked.rounds)))
+        print(pixels(positions, asked.rounds), flush=True)
+        if asked.attribution is None:
+            net, temperature, mean, std = (
+                RegionNet(positions, 2, "imagenet", asked.width).eval(),
+                1.0,
+                (0.5,) * 3,
+                (0.25,) * 3,
+            )
+        else:
+            stored = open_attribution(asked.attribution)
+            net, temperature = stored.net, stored.calibration.temperature
+            mean, std = stored.preprocess.mean, stored.preprocess.std
+        faces = [render(sample_face(np.random.default_rng(k)), net.positions.image) for k in range(asked.images)]
+        held = torch.from_numpy(np.stack([np.asarray(face) for face in faces])).permute(0, 3, 1, 2).float() / 255
+        images = (held - torch.tensor(mean)[:, None, None]) / torch.tensor(std)[:, None, None]
+        print("\n".join(errors(net, images, temperature)))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
