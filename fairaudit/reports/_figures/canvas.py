@@ -90,6 +90,7 @@ _STYLE: Any = {
     "lines.linewidth": 1.5,
     "legend.frameon": False,
     "svg.fonttype": "none",
+    "text.hinting": "no_hinting",
     "hatch.linewidth": 0.6,
 }
 
