@@ -25,7 +25,7 @@ from fairaudit.reports._page import (
 )
 from fairaudit.reports._pictures import Pictures, pictures
 from fairaudit.reports._selection import chosen_metrics, shown_metrics
-from fairaudit.results import AuditResult, GroupingResult
+from fairaudit.results import AuditResult, GroupingResult, from_record, to_record
 from fairaudit.results.mitigation import MitigationResult
 
 SHORT = 12
@@ -48,7 +48,8 @@ def render(result: AuditResult, *, metrics: tuple[str, ...] = (), rows: int = 10
     Raises:
         UnknownNameError: the audit has no such metric.
     """
-    return document(result, pictures(result, metrics), metrics=metrics, rows=rows, model=model, data=data)
+    stored = as_stored(result)
+    return document(stored, pictures(stored, metrics), metrics=metrics, rows=rows, model=model, data=data)
 
 
 def render_comparison(result: ComparisonResult, *, metrics: tuple[str, ...] = ()) -> str:
@@ -71,6 +72,11 @@ def render_mitigation(result: MitigationResult) -> str:
         result: the experiment.
     """
     return mitigation_page(result)
+
+
+def as_stored(result: AuditResult) -> AuditResult:
+    """The audit with the digits that its file keeps, so that a page made now is that of the stored run to the byte."""
+    return from_record(to_record(result))
 
 
 def document(

@@ -65,7 +65,9 @@ def report_files(result: AuditResult, record: Mapping[str, Any], gallery: Galler
     """
     # Only here: who asks for no page waits for neither templates nor figures.
     from fairaudit.reports._pictures import pictures
+    from fairaudit.reports.html import as_stored
 
+    result = as_stored(result)
     drawn = pictures(result)
     files: dict[str, Writer] = {PAGE: partial(write_whole, content=_document(result, drawn, record, gallery))}
     for picture in drawn.every:
