@@ -1,0 +1,1 @@
+"""What other models can make of frozen embeddings: probes, downstream classifiers, clusters and a map."""
