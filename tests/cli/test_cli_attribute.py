@@ -53,8 +53,8 @@ def test_a_fit_leaves_all_that_is_needed_and_nothing_else(glasses: Path) -> None
 
 
 def test_maps_of_pictures_beside_another_attribute(cli: Cli, glasses: Path) -> None:
-    done = cli("attribute", "fit", "Smiling", *FACES, *QUICK, "--stem", "cifar", "--out", "smiling", "--temperature", "--quiet",
-               "--format", "json")  # fmt: skip
+    done = cli("attribute", "fit", "Smiling", *FACES, *QUICK, "--stem", "cifar", "--out", "smiling", "--temperature",
+               "--quiet", "--format", "json")  # fmt: skip
     assert done.code == 0, done.err
     assert done.record["calibration"]["images"] == 3, "a temperature is judged on the half that it was not fitted on"
     found = cli("attribute", "map", glasses, *FACES, "--limit", 10, "--every", 2, "--beside", "smiling", "--out", "maps",
