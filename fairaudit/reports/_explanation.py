@@ -38,7 +38,7 @@ _PLACES = (("upper left", "top", "upper right"), ("left", "centre", "right"), ("
 def title(result: ExplanationResult) -> str:
     """What was explained, in a line."""
     s = result.settings
-    return f"What decides {words.clean(s['target'])}: {NAMES[s['method']]}, evidence for {words.clean(s['explained'])}"
+    return f"Explanations of {words.clean(s['target'])}: {NAMES[s['method']]}, evidence for {words.clean(s['explained'])}"
 
 
 def called(row: RowExplanation) -> str:

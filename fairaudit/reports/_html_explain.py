@@ -11,7 +11,7 @@ from fairaudit.reports._figures.canvas import Picture
 from fairaudit.reports._page import Cell, Column, Facts, Finding, Mark, Part, Points, Section, Table, page
 from fairaudit.results.explanation import ExplanationResult, Probe, RowExplanation
 
-_DOUBT = Mark("?", "doubted", "open", spelled=True)
+_DOUBT = Mark("?", "doubted", "open")
 _FINE = Mark("✓", "no doubt found", "pass")
 
 
