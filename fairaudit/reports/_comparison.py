@@ -209,6 +209,13 @@ def notes(result: ComparisonResult, pair: PairComparison, metrics: Sequence[str]
         told += dict.fromkeys(_LIMITS[name] for metric in metrics if (name := metric.partition("[")[0]) in _LIMITS)
     if _TESTS["permutation"] in tests:
         told.append(f"{replicates:,} permutations: their p is never below 1/{replicates + 1:,} (--bootstrap)")
+        level = 1 - float(result.settings.get("confidence", 0.95))
+        over = [c for c in used if c.kind is not None and c.trend is Trend.UNDECIDED and c.p_adjusted < level]
+        if any(c.change.ci_low <= 0 <= c.change.ci_high for c in over):
+            told.append(
+                "a small p whose interval contains 0: that the models differ is shown, but not that this number moved; "
+                "a number is called better or worse only where both show it"
+            )
     return told
 
 

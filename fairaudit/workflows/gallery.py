@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from fairaudit import plugins
+from fairaudit.artifacts.records import AUDIT, read_json
 from fairaudit.artifacts.tables import read_predictions
-from fairaudit.config import AuditSettings, EvaluateConfig, read_toml
+from fairaudit.config import AuditSettings, EvaluateConfig, MitigateConfig, read_toml
 from fairaudit.data.locate import find_root, load_dataset
 from fairaudit.data.manifest import FolderStore, ImageStore, leaves_root
 from fairaudit.errors import DataError, UsageError
@@ -21,6 +22,7 @@ from fairaudit.metrics.subset import parse_subset
 from fairaudit.predictions import Predictions
 from fairaudit.results.gallery import CLOSE, MISTAKE, Face, Gallery
 from fairaudit.workflows.prepare import Prepared, with_levels
+from fairaudit.workflows.run_folders import CONFIG
 from fairaudit.workflows.target import label_names, prepared
 
 SIDE = 96
@@ -110,25 +112,32 @@ def stored_gallery(run: Path, by: tuple[str, ...], each: int, images: Path | Non
         DataError: the dataset is not there.
     """
     predictions = read_predictions(run / "predictions.parquet", None)
-    config = run / "config.toml"
-    if config.is_file():
-        asked = read_toml(config, EvaluateConfig)
-        store = FolderStore(images) if images is not None else _store(asked)
-        return gallery_of(predictions, asked.audit, by, store, each)
-    record = json.loads((run / "run.json").read_text(encoding="utf-8"))
-    if images is None:
-        raise UsageError(
-            f"{run} does not say where its images are; name the folder that row ids are paths below with --images"
-        )
-    settings = AuditSettings.model_validate(record.get("settings") or {"by": [by]})
-    return gallery_of(predictions, settings, by, FolderStore(images), each)
+    evaluated, experiment = run / "config.toml", run.parent.parent / CONFIG
+    if evaluated.is_file():
+        config = read_toml(evaluated, EvaluateConfig)
+        settings, data = config.audit, (config.data, config.root, config.split, config.data_options)
+    elif experiment.is_file() and run.parent.parent in run.parents:
+        trained = read_toml(experiment, MitigateConfig)
+        own = trained if trained.test is None else trained.test
+        settings, data = trained.audit, (own.data, own.root, None, own.data_options)
+    else:
+        if images is None:
+            raise UsageError(
+                f"{run} does not say where its images are; name the folder that row ids are paths below with --images"
+            )
+        record = read_json(run / "run.json")
+        settings = AuditSettings.model_validate(record.get("settings") or {"by": [by]})
+    target = read_json(run / AUDIT)["settings"]["target"]
+    settings = settings.model_copy(update={"target": target})
+    store = FolderStore(images) if images is not None else _store(*data)
+    return gallery_of(predictions, settings, by, store, each)
 
 
-def _store(config: EvaluateConfig) -> ImageStore:
-    name = plugins.canonical("datasets", config.data)
+def _store(name: str, root: Path | None, split: str | None, options: Mapping[str, Any]) -> ImageStore:
+    name = plugins.canonical("datasets", name)
     source = plugins.load("datasets", name)
-    root = find_root(name, config.root, source.CARD) if getattr(source, "NEEDS_ROOT", True) else config.root
-    return load_dataset(name, root, config.split, **config.data_options).store
+    found = find_root(name, root, source.CARD) if getattr(source, "NEEDS_ROOT", True) else root
+    return load_dataset(name, found, split or "all", **options).store
 
 
 def _thumbnail(store: ImageStore, row: str) -> str:

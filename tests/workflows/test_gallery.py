@@ -9,13 +9,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fairaudit.artifacts.records import write_audit, write_toml
 from fairaudit.artifacts.tables import write_predictions
 from fairaudit.cli.app import run
 from fairaudit.config import AuditSettings
+from fairaudit.data.locate import load_dataset
 from fairaudit.data.manifest import FolderStore
 from fairaudit.errors import DataError, UsageError
 from fairaudit.predictions import Column, Predictions, Task
 from fairaudit.results.gallery import CLOSE, MISTAKE
+from fairaudit.workflows.audit import audit
 from fairaudit.workflows.gallery import MOST, SIDE, gallery_of, stored_gallery
 
 
@@ -71,16 +74,34 @@ def test_a_threshold_moves_the_mistakes(tmp_path: Path) -> None:
     assert [face.row for face in found.faces if face.kind == MISTAKE] == ["a.png", "c.png", "d.png"]
 
 
+def _stored(folder: Path, predictions: Predictions) -> Path:
+    folder.mkdir(parents=True)
+    write_predictions(predictions, folder / "predictions.parquet")
+    settings = SETTINGS.model_copy(update={"target": next(iter(predictions.tasks))})
+    write_audit(audit(predictions, settings), folder / "audit.json")
+    (folder / "run.json").write_text(json.dumps({"settings": settings.model_dump(mode="json")}))
+    return folder
+
+
 def test_a_stored_audit_needs_the_images_named(tmp_path: Path) -> None:
-    stored = tmp_path / "run"
-    stored.mkdir()
-    write_predictions(_predictions(), stored / "predictions.parquet")
-    (stored / "run.json").write_text(json.dumps({"settings": SETTINGS.model_dump(mode="json")}))
+    stored = _stored(tmp_path / "run", _predictions())
     with pytest.raises(UsageError, match=r"does not say where its images are; name the folder .* with --images"):
         stored_gallery(stored, ("race",), 2)
     assert len(stored_gallery(stored, ("race",), 2, _images(tmp_path)).faces) == 4
     with pytest.raises(DataError, match=r"none of 4 images can be read, the first is a\.png"):
         stored_gallery(stored, ("race",), 2, stored)
+
+
+def test_a_run_of_an_experiment_finds_the_images_of_its_dataset(tmp_path: Path) -> None:
+    rows = load_dataset("synthetic", None, "all", n="6").frame["row"].to_numpy(dtype=object)
+    task = Task(("no", "yes"), np.zeros(6, dtype=np.int64), np.array([1, 0, 1, 0, 1, 0]))
+    predictions = Predictions(rows, {"smile": task}, {"race": Column(np.zeros(6, dtype=np.int64), ("Drawn",))})
+    stored = _stored(tmp_path / "experiment" / "erm" / "seed-0", predictions)
+    config = {"data": "synthetic", "data_options": {"n": 6}, "arms": [{"loss": "max-group"}], "audit": {"by": [["race"]]}}
+    write_toml(tmp_path / "experiment" / "mitigate.toml", config)
+    found = stored_gallery(stored, ("race",), 2)
+    assert [face.row for face in found.faces] == [rows[0], rows[2]]
+    assert all(face.image for face in found.faces)
 
 
 def test_refusals(tmp_path: Path) -> None:
