@@ -14,6 +14,7 @@ from typing import Any
 from fairaudit.artifacts.folder import check_replaceable, write_run, write_whole
 from fairaudit.artifacts.records import write_json
 from fairaudit.attribution.explanations import Effort
+from fairaudit.attribution.faithfulness import ALPHA
 from fairaudit.config import EvaluateConfig
 from fairaudit.engine.devices import is_main
 from fairaudit.errors import UsageError
@@ -96,7 +97,8 @@ def explain(
     grouped = explain_groups(scene, effort, sample, advance) if sample else GroupFinding()
     probes = probe(scene, progress) if asked.probe else ()
     notes = [
-        *_doubted(images), *scene.plan.manifest.notes, *scene.classifier.warnings, *scene.doubts, *grouped.notes,
+        *_doubted(images, asked.random_orders), *scene.plan.manifest.notes, *scene.classifier.warnings, *scene.doubts,
+        *grouped.notes,
         *([ALIGNED] if sample or scene.maps else []),
     ]  # fmt: skip
     records = tuple(one.record for one in images)
@@ -112,9 +114,15 @@ def _announced(scene: Scene, images: int, sampled: int) -> list[str]:
     return [f"explaining {images:,} images{means} by {asked.method}: about {passes:,} images pass through the network"]
 
 
-def _doubted(images: Sequence[ImageFinding]) -> list[str]:
+def _doubted(images: Sequence[ImageFinding], orders: int) -> list[str]:
     doubted = sum(bool(one.record.faithful.doubts) for one in images)
-    return [f"{doubted} of {len(images)} explanations are doubted: do not build on them"] if doubted else []
+    told = [f"{doubted} of {len(images)} explanations are doubted: do not build on them"] if doubted else []
+    if orders < round(1 / ALPHA) - 1:
+        told.append(
+            f"{orders} random orders cannot show that an explanation is better than chance, so none is doubted for that; "
+            "--random-orders 19 can"
+        )
+    return told
 
 
 def _settings(scene: Scene) -> dict[str, Any]:
@@ -149,6 +157,7 @@ def _write(
         "maps": {name: str(path) for name, path in config.explain.maps.items()},
         **environment(),
     }
+    pngs = {one.name: one.png() for one in drawn_now}  # before a page makes them SVG, which leaves fewer dots per inch
     page = explanation_page(result, drawn_now, f"{config.model.stem} on {config.data}")
 
     def write_png(png: bytes, path: Path) -> None:
@@ -159,7 +168,7 @@ def _write(
         {
             RECORD: lambda path: write_whole(path, explanation_json(result)),
             ARRAYS: partial(write_arrays, images, grouped),
-            **{f"{one.name}.png": partial(write_png, one.png()) for one in drawn_now},
+            **{f"{name}.png": partial(write_png, png) for name, png in pngs.items()},
             PAGE: lambda path: write_whole(path, page),
             "run.json": lambda path: write_json(path, record),
         },

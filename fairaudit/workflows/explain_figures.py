@@ -64,7 +64,7 @@ def _grid(name: str, title: str, alt: str, caption: str, images: Sequence[ImageF
     lines = _lines(images)
     across = max(len(cells) for _, cells in lines)
     with canvas(_LABEL + _CELL * across, 0.1 + (_CELL + _TITLE) * len(lines)) as figure:
-        figure.set_layout_engine("constrained", w_pad=0.04, h_pad=0.03, wspace=0.0, hspace=0.0)
+        figure.set_layout_engine("constrained", w_pad=0.04, h_pad=0.05, wspace=0.0, hspace=0.0)
         axes = figure.subplots(len(lines), across, squeeze=False)
         for line, (label, cells) in zip(axes, lines, strict=True):
             for i, axis in enumerate(line):

@@ -93,10 +93,16 @@ def _reference(scene: Scene) -> int:
 
 
 def _notes(scene: Scene, ids: IntArray, there: Sequence[int]) -> tuple[str, ...]:
+    told = []
+    if not scene.classes:
+        told.append(
+            "mean maps speak for the class that was predicted, which may be another in every group: name one --class to "
+            "compare like with like"
+        )
     few = [" ".join(scene.groups.labels[g]) for g in there if (ids == g).sum() < _FEW]
-    if not few:
-        return ()
-    return (f"fewer than {_FEW} images or people stand for {', '.join(few)}: a difference can hardly show there",)
+    if few:
+        told.append(f"fewer than {_FEW} images or people stand for {', '.join(few)}: a difference can hardly show there")
+    return tuple(told)
 
 
 _FEW = 10

@@ -10,7 +10,7 @@ from typing import Any
 
 import fairaudit
 
-LIBRARIES = ("numpy", "scipy", "pandas", "pyarrow", "torch", "torchvision", "timm", "accelerate")
+LIBRARIES = ("numpy", "scipy", "pandas", "pyarrow", "torch", "torchvision", "timm", "accelerate", "captum", "scikit-image")
 
 
 def environment() -> dict[str, Any]:

@@ -17,6 +17,7 @@ from fairaudit.config import Preprocess
 from fairaudit.models.classifier import save_classifier
 from fairaudit.models.factory import build_network
 from fairaudit.models.head import Head, Task
+from fairaudit.reports._figures.canvas import DOTS
 from tests.cli.conftest import Cli, Finished, fairaudit, files_below
 
 SIZE = 32
@@ -68,7 +69,7 @@ def test_what_it_leaves(done: tuple[Finished, Path]) -> None:
     assert finished.record["schema_version"] == 1
     for name in ("regions", "heat", "groups"):
         with Image.open(out / f"{name}.png") as image:
-            assert min(image.size) > 200
+            assert image.info["dpi"][0] == pytest.approx(DOTS, abs=1)
     page = (out / "explain.html").read_text()
     assert page.count("data:image/png;base64") >= 8
     assert "Evidence" not in page.split("<title>")[1].split("</title>")[0]
@@ -114,6 +115,8 @@ def test_arrays_and_record_agree(done: tuple[Finished, Path]) -> None:
 def test_groups_contrasts_and_probes(done: tuple[Finished, Path]) -> None:
     record: dict[str, Any] = done[0].record
     assert [(g["group"], g["n"]) for g in record["groups"]] == [({"gender": "woman"}, 4), ({"gender": "man"}, 4)]
+    assert any("name one --class to compare like with like" in note for note in record["notes"])
+    assert any("2 random orders" in note for note in record["notes"])
     [contrast] = record["contrasts"]
     assert (contrast["group"], contrast["reference"]) == ({"gender": "woman"}, {"gender": "man"})
     assert np.array(contrast["p_adjusted"]).shape == (8, 8)
