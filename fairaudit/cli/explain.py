@@ -29,7 +29,7 @@ Model = Annotated[
 ]
 Config = Annotated[
     Path | None,
-    typer.Option("--config", metavar="FILE", help="TOML file as of evaluate, with a table [explain]; flags win."),
+    typer.Option("--config", metavar="FILE", help="TOML file as of evaluate, with a table \\[explain]; flags win."),
 ]
 Method = Annotated[
     str | None,
