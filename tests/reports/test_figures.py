@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import replace
+from typing import Any
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 
 from fairaudit.reports._figures import confusion as confusion_figure
@@ -131,12 +133,12 @@ def test_a_forest_puts_marks_where_the_numbers_are(audit: AuditResult) -> None:
         (round(float(x), 4), int(y))
         for line in axes.get_lines()
         if line.get_linestyle() == "None"
-        for x, y in zip(line.get_xdata(), line.get_ydata(), strict=True)
+        for x, y in zip(_x(line), _y(line), strict=True)
     }
     assert marks == {(0.82, 0), (0.95, 1), (0.9167, 2), (0.893, 4)}, "worst first, the small one last, the absent one not"
     spans = {tuple(round(float(x), 3) for x in segment[:, 0]) for c in axes.collections for segment in _segments(c)}
     assert {(0.78, 0.855), (0.93, 0.965), (0.646, 0.985), (0.871, 0.911)} <= spans
-    verticals = {round(float(line.get_xdata()[0]), 3) for line in axes.get_lines() if len(set(line.get_xdata())) == 1}
+    verticals = {round(float(_x(line)[0]), 3) for line in axes.get_lines() if len(set(_x(line))) == 1}
     assert {0.95, 0.9, 1.0} <= verticals, "the reference group, and 0.05 to either side of it: the rule's limit"
     said = texts(picture)
     for text in ("Black", "White (reference)", "Inuit", "Martian", "all images", "0.820 [0.780, 0.855]", "400", "absent"):
@@ -150,7 +152,16 @@ def test_a_forest_puts_marks_where_the_numbers_are(audit: AuditResult) -> None:
     assert "Hollow: fewer than 20 images" in picture.caption
 
 
-def _segments(collection: object) -> list[object]:
+def _x(line: Any) -> list[float]:
+    """Where a line's points lie; matplotlib's own types allow anything."""
+    return [float(x) for x in line.get_xdata()]
+
+
+def _y(line: Any) -> list[float]:
+    return [float(y) for y in line.get_ydata()]
+
+
+def _segments(collection: Any) -> list[Any]:
     return list(collection.get_segments()) if hasattr(collection, "get_segments") else []
 
 
@@ -158,11 +169,11 @@ def test_limits_lie_between_the_zones_and_marks_on_their_side(audit: AuditResult
     picture = limits(audit)
     assert picture is not None
     axes = picture._figure.axes[0]
-    lines = [sorted({round(float(x), 3) for x in line.get_xdata()}) for line in axes.get_lines()]
+    lines = [sorted({round(float(x), 3) for x in _x(line)}) for line in axes.get_lines()]
     assert [0.05] in lines
     assert [0.3] in lines
     zones = [
-        {round(float(x), 3) for x in path.vertices[:, 0]}
+        {round(float(x), 3) for x in np.asarray(path.vertices)[:, 0]}
         for c in axes.collections
         if not _segments(c)
         for path in c.get_paths()
@@ -232,7 +243,8 @@ def test_joint_cells_add_up_and_carry_mean_and_deviation() -> None:
     result = cells_audit("race,gender")
     picture = joint_cells(result, result.groupings[0])
     assert picture is not None
-    bars = [patch for patch in picture._figure.axes[0].patches if patch.get_width()]
+    patches: list[Any] = list(picture._figure.axes[0].patches)
+    bars = [patch for patch in patches if patch.get_width()]
     rows: dict[float, float] = {}
     for bar in bars:
         rows[round(bar.get_y(), 3)] = rows.get(round(bar.get_y(), 3), 0.0) + bar.get_width()
@@ -259,7 +271,7 @@ def test_scores_and_reliability_show_each_groups_own() -> None:
     drawn = reliability(result, grouping, "accuracy")
     assert drawn is not None
     line = next(one for one in drawn._figure.axes[0].get_lines() if one.get_linestyle() == "-")
-    assert [list(map(float, line.get_xdata())), list(map(float, line.get_ydata()))] == [[0.098, 0.88], [0.0, 0.7]]
+    assert [list(map(float, _x(line))), list(map(float, _y(line)))] == [[0.098, 0.88], [0.0, 0.7]]
     assert (
         drawn.alt == "Farthest from the diagonal: A m, where 50 images scored 0.880 on average are of the class in 0.600."
     )
@@ -280,8 +292,8 @@ def test_rates_over_the_threshold_are_counts_at_or_above_it() -> None:
     assert picture is not None
     true, false, _ = picture._figure.axes
     for axes, jump in ((true, 900 / 1024), (false, 100 / 1024)):
-        line = max(axes.get_lines(), key=lambda one: len(one.get_xdata()))
-        for x, y in zip(line.get_xdata(), line.get_ydata(), strict=True):
+        line = max(axes.get_lines(), key=lambda one: len(_x(one)))
+        for x, y in zip(_x(line), _y(line), strict=True):
             assert y == (1.0 if x <= jump else 0.0)
     assert picture.alt == "At 0.500 the true positive rate of f is 1.000 for A f and 1.000 for B m."
 

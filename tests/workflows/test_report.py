@@ -34,7 +34,7 @@ def test_refusals(run: Path, tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="no such file"):
         report(run / "other.json", "json")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ArtifactError, match=r"empty is not a run folder: it holds none of audit.json, mitigation.json, comp"):
+    with pytest.raises(ArtifactError, match=r"empty is not a run folder: it holds none of audit\.json, mitigation\.json"):
         report(tmp_path / "empty", "json")
 
 
