@@ -21,6 +21,7 @@ from fairaudit.cli.compare import compare
 from fairaudit.cli.data import data
 from fairaudit.cli.data_subset import subset
 from fairaudit.cli.demo import demo
+from fairaudit.cli.embed import embed
 from fairaudit.cli.evaluate import evaluate
 from fairaudit.cli.explain import explain
 from fairaudit.cli.gate import gate
@@ -85,6 +86,7 @@ app.command("plan")(plan)
 app.command("compare")(compare)
 app.command("merge")(merge)
 app.command("explain")(explain)
+app.command("embed")(embed)
 app.command("mitigate")(mitigate)
 app.command("sweep")(sweep)
 app.command("report")(report)

@@ -7,6 +7,7 @@ names the nearest known one.
 from fairaudit.config.attribute import REGION_TRAINING, AttributeConfig, Measure, Stem
 from fairaudit.config.audit import Aggregate, AuditSettings, MissingLevels
 from fairaudit.config.base import Confidence, Settings
+from fairaudit.config.embed import EmbedSettings
 from fairaudit.config.evaluate import EvaluateConfig
 from fairaudit.config.explain import ExplainSettings
 from fairaudit.config.files import read_toml, read_values, validated
@@ -36,6 +37,7 @@ __all__ = [
     "Cache",
     "Confidence",
     "DecideOn",
+    "EmbedSettings",
     "EvaluateConfig",
     "ExplainSettings",
     "InferenceSettings",
@@ -57,8 +59,8 @@ __all__ = [
     "Schedule",
     "Select",
     "Settings",
-    "Stem",
     "Severity",
+    "Stem",
     "SweepConfig",
     "TestSettings",
     "TrainingSettings",

@@ -22,7 +22,7 @@ from fairaudit.models.assembly import Assembled, assemble, outputs_of
 from fairaudit.models.checkpoint import RawCheckpoint, read_checkpoint
 from fairaudit.models.factory import build_network, full_names
 from fairaudit.models.fingerprint import Shapes
-from fairaudit.models.head import Head
+from fairaudit.models.head import Head, Task
 from fairaudit.models.head_syntax import choose_head
 from fairaudit.models.metadata import OWN_KEY, SelfDescription, describe
 from fairaudit.models.preprocess import choose_preprocess
@@ -74,13 +74,16 @@ class _Found:
     warnings: tuple[str, ...] = ()
 
 
-def load_classifier(path: Path, settings: ModelSettings, target: str, levels: Mapping[str, tuple[str, ...]]) -> Classifier:
+def load_classifier(
+    path: Path, settings: ModelSettings, target: str | None, levels: Mapping[str, tuple[str, ...]]
+) -> Classifier:
     """Read a checkpoint, recognise its network, load every weight, and settle what its outputs mean.
 
     Args:
         path: the file.
         settings: what the user set; everything left None is found out.
-        target: name of the audited target; empty where several labels are audited.
+        target: name of the audited target; empty where several labels are audited; None where outputs need no meaning,
+            and are numbered, because only what comes before them is wanted.
         levels: categorical column of the dataset → levels in the card's order.
 
     Raises:
@@ -106,7 +109,11 @@ def load_classifier(path: Path, settings: ModelSettings, target: str, levels: Ma
         preprocess = choose_preprocess(found.name, found.kwargs, described, settings.preprocess)
         assembled = assemble(found.name, found.kwargs, state.tensors, path.name)
         _try(assembled, preprocess.size, found)
-    head, assumed = choose_head(assembled.outputs, settings, target, levels, own_head, described.classes)
+    assumed: tuple[str, ...] = ()
+    if target is None:
+        head = _numbered(assembled.outputs)
+    else:
+        head, assumed = choose_head(assembled.outputs, settings, target, levels, own_head, described.classes)
     unread = tuple(
         f"{described.origin or 'the file'} has {name!r} in a form that could not be read" for name in described.unreadable
     )
@@ -123,6 +130,13 @@ def load_classifier(path: Path, settings: ModelSettings, target: str, levels: Ma
         metadata=described.own,
         arch_kwargs=found.kwargs,
     )
+
+
+def _numbered(outputs: int) -> Head:
+    if outputs == 1:
+        return Head(1, (Task("output", ("0", "1"), (0,), "sigmoid"),))
+    columns = tuple(range(outputs))
+    return Head(outputs, (Task("output", tuple(map(str, columns)), columns),))
 
 
 def _find(shapes: Shapes, settings: ModelSettings, described: SelfDescription) -> _Found:

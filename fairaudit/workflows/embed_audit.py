@@ -1,0 +1,227 @@
+"""The audit of an embedding space: retrieval and verification as audits of tables, the rest as a record. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from fairaudit.artifacts.embeddings import Embeddings
+from fairaudit.config import AuditSettings, EmbedSettings
+from fairaudit.errors import DataError, UsageError, suggest
+from fairaudit.metrics.groups import Groups, cross
+from fairaudit.metrics.retrieval import Retrieval, retrieve
+from fairaudit.metrics.subset import parse_subset
+from fairaudit.predictions import MISSING, Predictions, Task
+from fairaudit.results import AuditResult
+from fairaudit.results.embedding import EmbeddingResult
+from fairaudit.workflows.audit import audit
+from fairaudit.workflows.embed_besides import leaks_of, places_of, trained_of
+from fairaudit.workflows.embed_groups import grouping_of
+from fairaudit.workflows.embed_tables import (
+    GENUINE,
+    HIT,
+    IMPOSTOR,
+    MISS,
+    Space,
+    check_groupings,
+    found_table,
+    space_of,
+)
+from fairaudit.workflows.embed_verify import verify
+from fairaudit.workflows.matching import match
+
+RETRIEVAL, WITHIN, VERIFICATION = "retrieval", "retrieval_own", "verification"
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """A table of predictions that an embedding audit was turned into, and its audit."""
+
+    predictions: Predictions
+    result: AuditResult
+
+
+@dataclass(frozen=True, eq=False)
+class Audited:
+    """An audited embedding space.
+
+    Attributes:
+        result: the record.
+        tables: folder → table and audit.
+        gated: the audit that rules were judged in.
+    """
+
+    result: EmbeddingResult
+    tables: Mapping[str, Table]
+    gated: AuditResult
+
+
+def audit_embeddings(embeddings: Embeddings, settings: EmbedSettings, announce: Say | None = None) -> Audited:
+    """Audit an embedding space by groups.
+
+    Args:
+        embeddings: of images, with their attributes.
+        settings: what is asked.
+        announce: told what is about to be done.
+
+    Raises:
+        DataError: there is nothing to find again, or a group has no genuine pair.
+        UsageError: a column, level, target or rule does not exist or makes no sense.
+    """
+    say = announce or (lambda _: None)
+    notes: list[str] = []
+    embeddings = _restricted(embeddings, settings.audit.where, notes)
+    space = space_of(embeddings, settings.of)
+    by = check_groupings(space, settings.audit.by)
+    target = _target(settings)
+    grouped = [cross(space.embeddings.attributes, names) for names in by]
+    asked = settings.audit.model_copy(update={"by": by, "where": None, "threshold": None, "rules": (), "target": None})
+    rules = settings.audit.rules
+    say(f"retrieval: {len(embeddings):,} images against each other")
+    found = retrieve(space.unit, space.classes, settings.k)
+    own = [_within(space, groups, settings.k) for groups in grouped]
+    main = target if target != GENUINE else f"recall_at_{settings.k[0]}"
+    tables = {RETRIEVAL: _judged(found_table(space, found), asked, main, HIT, rules if target == main else ())}
+    for groups, one in zip(grouped, own, strict=True):
+        name = WITHIN if len(by) == 1 else f"{WITHIN}/{'-'.join(groups.by)}"
+        single = asked.model_copy(update={"by": (groups.by,)})
+        tables[name] = _judged(found_table(space, one), single, main, HIT, ())
+    verified = None
+    if "verification" not in settings.without:
+        say("verification: pairs within groups")
+        verified = verify(space, grouped, settings)
+        notes += verified.notes
+    if verified is not None and verified.table is not None:
+        told = asked.model_copy(update={"threshold": verified.threshold})
+        wanted = rules if target == GENUINE else ()
+        tables[VERIFICATION] = _judged(verified.table, told, GENUINE, GENUINE, wanted)
+    elif target == GENUINE:
+        raise UsageError("rules about genuine need pairs: there is no verification here to judge")
+    say("geometry, probes and classifiers")
+    paired = tables[VERIFICATION].result if VERIFICATION in tables else None
+    groupings = tuple(
+        grouping_of(space, groups, found, one, settings, asked, paired, verified)
+        for groups, one in zip(grouped, own, strict=True)
+    )
+    leaks = leaks_of(space, settings) if "leakage" not in settings.without else ()
+    column, trained = (
+        trained_of(space, grouped, settings, asked, notes) if "downstream" not in settings.without else ("", ())
+    )
+    places = places_of(space, grouped[0], asked.seed) if "map" not in settings.without else ()
+    labelled = space.classes[space.classes != MISSING]
+    unfound = int((found.relevant == 0).sum())
+    if unfound:
+        notes.append(
+            f"{unfound:,} images are the only ones of their {space.name}: they are in the gallery and ask for nothing"
+        )
+    if len(labelled) < len(embeddings):
+        notes.append(f"{len(embeddings) - len(labelled):,} images without {space.name} are left out")
+    notes.append(
+        "a gallery of a group's own images is smaller where the group is: its recall is to be compared with care, for "
+        "fewer images stand in the way"
+    )
+    record = {
+        "class": space.name,
+        "k": list(settings.k),
+        "by": [list(names) for names in by],
+        "confidence": asked.confidence,
+        "min_support": asked.min_support,
+        "seed": asked.seed,
+        "where": settings.audit.where,
+        "without": list(settings.without),
+        "clustered_by": None if space.people is None else "identity",
+        **({} if verified is None else verified.record),
+    }
+    result = EmbeddingResult(
+        record,
+        len(labelled),
+        space.unit.shape[1],
+        len(np.unique(labelled)),
+        groupings,
+        leaks,
+        column,
+        trained,
+        places,
+        tuple(dict.fromkeys(notes)),
+    )
+    return Audited(result, tables, tables[VERIFICATION if target == GENUINE else RETRIEVAL].result)
+
+
+def rehearse(embeddings: Embeddings, settings: EmbedSettings) -> None:
+    """Refuse before anything is embedded what would be refused afterwards: class, groupings, target and rules.
+
+    Args:
+        embeddings: with the columns that there will be, whatever their numbers.
+        settings: what is asked.
+
+    Raises:
+        FairauditError: as the audit would.
+    """
+    embeddings = _restricted(embeddings, settings.audit.where, [])
+    space = space_of(embeddings, settings.of)
+    by = check_groupings(space, settings.audit.by)
+    target = _target(settings)
+    if settings.downstream is not None:
+        match("column", settings.downstream, embeddings.columns())
+    rows = np.flatnonzero(space.classes != MISSING)
+    right = np.ones(len(rows), dtype=np.int64)
+    classes = (IMPOSTOR, GENUINE) if target == GENUINE else (MISS, HIT)
+    # pairs are labelled either way; what is found is always labelled a hit
+    label = np.arange(len(rows)) % 2 if target == GENUINE else right
+    attributes = {name: column.take(rows) for name, column in embeddings.attributes.items()}
+    table = Predictions(embeddings.rows[rows], {target: Task(classes, label, right)}, attributes)
+    asked = settings.audit.model_copy(update={"by": by, "where": None, "threshold": None})
+    _judged(table, asked, target, classes[1], settings.audit.rules)
+
+
+def _target(settings: EmbedSettings) -> str:
+    """What rules are about, in one spelling."""
+    known = [*(f"recall_at_{k}" for k in settings.k), GENUINE]
+    target = (settings.audit.target or known[0]).replace("@", "_at_")
+    if target not in known:
+        raise UsageError(f"--target {settings.audit.target!r}: rules are about retrieval or pairs{suggest(target, known)}")
+    if target == GENUINE and "verification" in settings.without:
+        raise UsageError("rules about genuine need pairs: leave out --without verification")
+    return target
+
+
+def _restricted(embeddings: Embeddings, where: str | None, notes: list[str]) -> Embeddings:
+    if where is None:
+        return embeddings
+    keep = parse_subset(where).rows(embeddings.columns(), {})
+    if not keep.any():
+        raise DataError(f"no images are left after --where {where!r}; all {len(embeddings):,} were ruled out")
+    notes.append(
+        f"restricted to {int(keep.sum()):,} images by --where {where}: neither asked for nor in a gallery are others"
+    )
+    return replace(
+        embeddings,
+        values=embeddings.values[keep],
+        rows=embeddings.rows[keep],
+        attributes={name: column.take(keep) for name, column in embeddings.attributes.items()},
+        identity=None if embeddings.identity is None else embeddings.identity.take(keep),
+    )
+
+
+def _judged(predictions: Predictions, settings: AuditSettings, target: str, positive: str, rules: Sequence[str]) -> Table:
+    asked = settings.model_copy(update={"target": target, "positive": positive, "rules": tuple(rules)})
+    return Table(predictions, audit(predictions, asked))
+
+
+def _within(space: Space, groups: Groups, ks: Sequence[int]) -> Retrieval:
+    """Every query against the gallery of its own group."""
+    parts = [
+        retrieve(space.unit, space.classes, ks, np.flatnonzero(groups.ids == g))
+        for g in range(len(groups))
+        if ((groups.ids == g) & (space.classes != MISSING)).any()
+    ]
+    return Retrieval(
+        np.concatenate([one.queries for one in parts]),
+        {k: np.concatenate([one.hits[k] for one in parts]) for k in ks},
+        np.concatenate([one.relevant for one in parts]),
+        *(np.concatenate([one.means[name] for one in parts]) for name in parts[0].means),
+    )

@@ -1,0 +1,100 @@
+"""What other models make of an embedding space: clusters, leakage, downstream classifiers, a map."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from fairaudit.artifacts.embeddings import IDENTITY
+from fairaudit.config import AuditSettings, EmbedSettings
+from fairaudit.embedding.clusters import clustering
+from fairaudit.embedding.downstream import LARGEST, MOST_CLASSES, downstream
+from fairaudit.embedding.flat_map import flat_map
+from fairaudit.embedding.leakage import leakage
+from fairaudit.embedding.sampling import some_rows
+from fairaudit.metrics.groups import Groups
+from fairaudit.predictions import MISSING, Column, IntArray, Predictions, Task
+from fairaudit.results import Estimate, group_label
+from fairaudit.results.embedding import Leak, Place, Trained
+from fairaudit.workflows.audit import audit
+from fairaudit.workflows.embed_tables import Space
+from fairaudit.workflows.matching import match
+
+MOST_PLACES = 1000
+_NO_GAP = Estimate(float("nan"), float("nan"), float("nan"), 0, "undefined: fewer than two groups")
+
+
+def clusters_of(space: Space, rows: IntArray, seed: int) -> dict[str, float]:
+    """Normalised mutual information and F1 of k-means on some rows."""
+    nmi, f1 = clustering(space.unit[rows], space.classes[rows], seed)
+    return {"nmi": nmi, "f1": f1}
+
+
+def leaks_of(space: Space, settings: EmbedSettings) -> tuple[Leak, ...]:
+    """How well every attribute that groups are made of is recovered."""
+    names = dict.fromkeys(name for by in settings.audit.by for name in by)
+    found = []
+    for asked in names:
+        name = match("attribute", asked, space.embeddings.attributes)
+        codes = space.embeddings.attributes[name].codes
+        probes = leakage(space.unit, codes, space.who, settings.audit.seed, settings.audit.confidence)
+        found += [Leak(name, probe, one.levels, one.accuracy, one.balanced, one.majority) for probe, one in probes.items()]
+    return tuple(found)
+
+
+def trained_of(
+    space: Space, grouped: Sequence[Groups], settings: EmbedSettings, asked: AuditSettings, notes: list[str]
+) -> tuple[str, tuple[Trained, ...]]:
+    """Classifiers on the embeddings, and the gap that each leaves on either kind of training data.
+
+    Returns:
+        What they told, and a row for each grouping, classifier and training.
+
+    Raises:
+        UnknownNameError: there is no such column.
+    """
+    columns = space.embeddings.columns()
+    name = space.name if settings.downstream is None else match("column", settings.downstream, columns)
+    target = space.column if settings.downstream is None else columns[name]
+    told: list[Trained] = []
+    for groups in grouped:
+        found = downstream(space.unit, target.codes, groups.ids, space.who, asked.seed)
+        if found is None:
+            notes.append(
+                f"no downstream classifier by {','.join(groups.by)}: fewer than two classes of {name} can be split"
+            )
+            continue
+        used = np.unique(found.classes)
+        if len(np.unique(target.codes)) > MOST_CLASSES or len(target.codes) > LARGEST:
+            notes.append(
+                f"downstream classifiers tell {len(used)} classes of {name}, a seeded sample of at most {MOST_CLASSES} "
+                f"classes and {LARGEST:,} images"
+            )
+        attributes = {one: space.embeddings.attributes[one].take(found.rows) for one in groups.by}
+        people = None if space.people is None or name == IDENTITY else space.people.take(found.rows)
+        by = asked.model_copy(update={"by": (groups.by,), "target": "told", "positive": None, "privileged": ()})
+        for (classifier, training), said in found.said.items():
+            # accuracy is all that is asked for: right or wrong are the classes, whatever there is to tell
+            right = Task(("wrong", "right"), np.ones(len(said), dtype=np.int64), (said == found.classes).astype(np.int64))
+            rows = np.array(found.rows.astype(str), dtype=object)
+            result = audit(Predictions(rows, {"told": right}, attributes, identity=people), by)
+            grouping = result.groupings[0]
+            gap = next((d.estimate for d in grouping.disparities if (d.metric, d.kind) == ("accuracy", "gap")), _NO_GAP)
+            accuracy = {group_label(one.group): one.metrics["accuracy"] for one in grouping.groups if one.n}
+            told.append(Trained(classifier, groups.by, training, found.fitted[training], len(said), accuracy, gap))
+    return name, tuple(told)
+
+
+def places_of(space: Space, groups: Groups, seed: int) -> tuple[Place, ...]:
+    """A map of a seeded sample of images; none of fewer than five."""
+    rows = some_rows(np.flatnonzero(space.classes != MISSING), MOST_PLACES, seed)
+    if len(rows) < 5:
+        return ()
+    present = [g for g in range(len(groups)) if ((groups.ids == g) & (space.classes != MISSING)).any()]
+    index = {g: i for i, g in enumerate(present)}
+    column: Column = space.column
+    return tuple(
+        Place(round(float(x), 4), round(float(y), 4), index.get(int(groups.ids[row]), -1), column.levels[column.codes[row]])
+        for (x, y), row in zip(flat_map(space.unit[rows], seed), rows, strict=True)
+    )

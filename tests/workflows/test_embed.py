@@ -1,0 +1,232 @@
+"""An embedding audit is an audit of tables: the same numbers, and everything that reads tables reads them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fairaudit.artifacts.embeddings import Embeddings, write_embeddings
+from fairaudit.artifacts.records import read_audit
+from fairaudit.artifacts.tables import read_predictions
+from fairaudit.config import AuditSettings, EmbedSettings
+from fairaudit.config.embed import Part
+from fairaudit.errors import DataError, FairauditError, UsageError
+from fairaudit.metrics.retrieval import normalised
+from fairaudit.predictions import Column
+from fairaudit.results import Verdict
+from fairaudit.results.embedding import embedding_json
+from fairaudit.workflows import run_reports
+from fairaudit.workflows.audit import audit
+from fairaudit.workflows.embed import embed_files
+from fairaudit.workflows.embed_audit import Audited, audit_embeddings
+from fairaudit.workflows.gate import gate
+
+SLOW: tuple[Part, ...] = ("leakage", "downstream", "map")
+
+
+def birds(n: int = 160, seed: int = 0) -> Embeddings:
+    """Birds of 40 kinds, four pictures each; those by the sea are blurred."""
+    rng = np.random.default_rng(seed)
+    kind = np.arange(n) // 4
+    sea = kind % 4 == 0
+    values = rng.normal(size=(n // 4, 10))[kind] + np.where(sea, 1.5, 0.4)[:, None] * rng.normal(size=(n, 10))
+    return Embeddings(
+        values.astype(np.float32),
+        np.array([f"{i}.jpg" for i in range(n)], dtype=object),
+        {
+            "place": Column.of(np.where(sea, "sea", "land").tolist()),
+            "kind": Column.of([f"k{k}" for k in kind]),
+            "light": Column.of(np.where(kind % 3 == 0, "dusk", "day").tolist()),
+        },
+    )
+
+
+def settings(**changes: Any) -> EmbedSettings:
+    audit_ = {"by": (("place",),), "bootstrap": 100, **changes.pop("audit", {})}
+    return EmbedSettings(**{"of": ("kind",), "without": SLOW, "audit": AuditSettings(**audit_), **changes})
+
+
+@pytest.fixture(scope="module")
+def found() -> Audited:
+    return audit_embeddings(birds(), settings(audit={"rules": ("accuracy gap by place <= 0.05",)}))
+
+
+def neighbours(embeddings: Embeddings) -> list[list[int]]:
+    unit = normalised(embeddings.values).astype(np.float64)
+    similar = unit @ unit.T
+    np.fill_diagonal(similar, -np.inf)
+    return [np.argsort(-row).tolist() for row in similar]
+
+
+def test_recall_by_group_is_accuracy_in_a_table_and_both_are_what_a_loop_counts(found: Audited) -> None:
+    embeddings = birds()
+    kind = embeddings.attributes["kind"].codes
+    places = embeddings.attributes["place"].values()
+    near = neighbours(embeddings)
+    grouping = found.result.groupings[0]
+    for group in grouping.groups:
+        rows = [i for i in range(len(embeddings)) if places[i] == group.group["place"]]
+        for k in (1, 5, 10):
+            hits = [any(kind[j] == kind[i] for j in near[i][:k]) for i in rows]
+            assert group.full[f"recall_at_{k}"].value == pytest.approx(np.mean(hits))
+            own = [any(kind[j] == kind[i] for j in [j for j in near[i] if j in rows][:k]) for i in rows]
+            assert group.own[f"recall_at_{k}"].value == pytest.approx(np.mean(own))
+        assert (group.n, group.classes) == (len(rows), len(rows) // 4)
+    cells = {one.group["place"]: one.metrics["accuracy"] for one in found.tables["retrieval"].result.groupings[0].groups}
+    assert {g.group["place"]: g.full["recall_at_1"] for g in grouping.groups} == cells
+    values = [g.full["recall_at_1"].value for g in grouping.groups]
+    assert grouping.gaps["recall_at_1"].value == pytest.approx(max(values) - min(values))
+    land, sea = (
+        next(v for g, v in zip(grouping.groups, values, strict=True) if g.group["place"] == p) for p in ("land", "sea")
+    )
+    assert grouping.majority_advantage == pytest.approx(land - sea)
+    assert land > sea + 0.3
+
+
+def test_rules_are_judged_on_the_table_that_target_names(found: Audited) -> None:
+    assert found.gated is found.tables["retrieval"].result
+    assert found.gated.verdict is Verdict.FAIL
+    assert found.tables["verification"].result.rules == ()
+    asked = settings(audit={"rules": ("false_positive_rate gap by place <= 0.5",), "target": "genuine"})
+    pairs = audit_embeddings(birds(), asked)
+    assert pairs.gated is pairs.tables["verification"].result
+    assert pairs.gated.verdict is Verdict.PASS
+    assert pairs.tables["retrieval"].result.rules == ()
+    with pytest.raises(UsageError, match="'recall_at_2': rules are about retrieval or pairs; did you mean"):
+        audit_embeddings(birds(), settings(audit={"target": "recall_at_2"}))
+
+
+def test_match_rates_are_those_of_every_pair_within_groups(found: Audited) -> None:
+    embeddings = birds()
+    unit = normalised(embeddings.values).astype(np.float64)
+    kind, place = (embeddings.attributes[name].codes for name in ("kind", "place"))
+    threshold = float(found.result.settings["threshold"])
+    for group in found.result.groupings[0].groups:
+        rows = np.flatnonzero(embeddings.attributes["place"].values() == group.group["place"])
+        pairs = [(kind[a] == kind[b], (1 + unit[a] @ unit[b]) / 2) for a, b in combinations(rows, 2)]
+        impostors = [s for same, s in pairs if not same]
+        genuine = [s for same, s in pairs if same]
+        one = group.verified
+        assert one is not None
+        assert (one.genuine, one.impostors) == (len(genuine), len(impostors))
+        assert one.fmr.value == pytest.approx(np.mean([s >= threshold for s in impostors]), abs=1e-9)
+        assert one.fnmr.value == pytest.approx(np.mean([s < threshold for s in genuine]), abs=1e-9)
+        # the threshold that the group itself would need
+        assert np.mean([s >= one.threshold - 1e-9 for s in impostors]) <= found.result.settings["fmr"] + 1 / len(impostors)
+    assert found.result.settings["fmr"] == 0.01
+    assert len(np.unique(place)) == 2
+
+
+def test_crossed_groups_pair_images_alike_in_every_attribute() -> None:
+    crossed = audit_embeddings(birds(), settings(audit={"by": (("place",), ("light",))}))
+    table = crossed.tables["verification"].predictions
+    at = {row: i for i, row in enumerate(birds().rows)}
+    for names in table.rows[::50]:
+        a, b = (at[name] for name in names.split(" | "))
+        for column in ("place", "light"):
+            codes = birds().attributes[column].codes
+            assert codes[a] == codes[b]
+    assert set(crossed.tables) == {"retrieval", "retrieval_own/place", "retrieval_own/light", "verification"}
+
+
+def test_people_make_intervals_wider_than_images_do() -> None:
+    embeddings = birds()
+    people = replace(embeddings, identity=embeddings.attributes["kind"])
+    alone = audit_embeddings(embeddings, settings(without=(*SLOW, "verification", "geometry")))
+    together = audit_embeddings(people, settings(without=(*SLOW, "verification", "geometry")))
+    for a, b in zip(alone.result.groupings[0].groups, together.result.groupings[0].groups, strict=True):
+        assert a.full["map_at_r"].value == b.full["map_at_r"].value
+        assert (
+            b.full["map_at_r"].ci_high - b.full["map_at_r"].ci_low > a.full["map_at_r"].ci_high - a.full["map_at_r"].ci_low
+        )
+    assert together.result.settings["clustered_by"] == "identity"
+
+
+def test_the_whole_run_folder_is_read_by_what_reads_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # the pages of audits have tests of their own, and take longer than all the rest
+    monkeypatch.setattr(run_reports, "report_files", lambda *_: {"report.html": lambda path: path.write_text("a page")})
+    write_embeddings(birds(), tmp_path / "e.npz")
+    asked = EmbedSettings(of=("kind",), k=(1, 3), downstream="light", audit=AuditSettings(by=(("place",),), bootstrap=100))
+    made = embed_files([tmp_path / "e.npz"], asked, out=tmp_path / "run")
+    assert made.folder == tmp_path / "run"
+    record = json.loads((tmp_path / "run" / "embedding.json").read_text())
+    assert record["schema_version"] == 1
+    assert len(record["places"]) == 160
+    assert {one["probe"] for one in record["leaks"]} == {"linear", "kNN"}
+    assert {one["training"] for one in record["trained"]} == {"original", "rebalanced"}
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert page.count("<svg ") == 4
+    assert str(tmp_path) not in page
+    names = {p.name for p in (tmp_path / "run" / "figures").glob("*.svg")}
+    assert names == {"det-place.svg", "map.svg", "pairs-place.svg", "recall-place.svg"}
+    for folder in ("retrieval", "retrieval_own", "verification"):
+        kept = read_audit(tmp_path / "run" / folder)
+        again = audit(
+            read_predictions(tmp_path / "run" / folder),
+            AuditSettings(
+                by=(("place",),), bootstrap=100, target=kept.settings["target"], positive=kept.settings["positive"]
+            ),
+        )
+        assert again.groupings[0].counts == kept.groupings[0].counts
+        assert (tmp_path / "run" / folder / "report.html").is_file()
+    assert gate(read_audit(tmp_path / "run" / "retrieval"), ["accuracy gap by place <= 0.05"]).verdict is Verdict.FAIL
+    twice = embed_files([tmp_path / "e.npz"], asked, out=tmp_path / "run")
+    assert embedding_json(twice.result) == (tmp_path / "run" / "embedding.json").read_text()
+
+
+def test_where_restricts_queries_and_gallery_alike() -> None:
+    asked = settings(audit={"by": (("light",),), "where": "place == 'land'"}, without=(*SLOW, "verification", "geometry"))
+    part = audit_embeddings(birds(), asked).result
+    assert part.n == 120
+    assert {g.group["light"] for g in part.groupings[0].groups} == {"day", "dusk"}
+
+
+def changed(columns: Mapping[str, list[str] | None], **other: Any) -> Embeddings:
+    kept = birds()
+    attributes = {**kept.attributes, **{name: Column.of(values or []) for name, values in columns.items()}}
+    return replace(kept, attributes=attributes, **other)
+
+
+def test_what_cannot_be_audited_is_refused_in_a_sentence() -> None:
+    def refused(embeddings: Embeddings, said: str, kind: type[FairauditError] = DataError, **changes: Any) -> None:
+        asked = EmbedSettings(**{"without": SLOW, "audit": AuditSettings(by=(("place",),), bootstrap=100), **changes})
+        with pytest.raises(kind, match=said):
+            audit_embeddings(embeddings, asked)
+
+    refused(birds(), r"the data tell no identity: say with --class .* \(place, kind, light\)")
+    refused(
+        replace(birds(), identity=Column.of(["me"] * 160)), "every image is of 'me' by identity: at least two are needed"
+    )
+    refused(replace(birds(), identity=Column.of([None] * 160)), "no image has one by identity")
+    refused(
+        replace(birds(), identity=Column.of([*map(str, range(160))])), "no two images are of one identity: there is nothing"
+    )
+    refused(birds(), "unknown column 'knd'; did you mean 'kind'", UsageError, of=("knd",))
+    refused(
+        birds(),
+        r"name at least one grouping with --by \(place, kind, light\)",
+        UsageError,
+        of=("kind",),
+        audit=AuditSettings(),
+    )
+    lone = changed({"place": ["inland" if i in (0, 4) else "land" for i in range(160)]})
+    refused(lone, r"no two images are of one kind in inland \(2 images\) by place: a non-match rate", of=("kind",))
+    nested = audit_embeddings(birds(), EmbedSettings(of=("place",), without=SLOW, audit=AuditSettings(by=(("place",),))))
+    assert "verification" not in nested.tables
+    assert "no group by place holds two of place: without impostors within groups" in " ".join(nested.result.notes)
+
+
+def test_queries_with_nothing_to_find_are_no_misses() -> None:
+    kept = birds()
+    kind = kept.attributes["kind"].values().tolist()
+    kind[0] = "seen once"
+    found = audit_embeddings(changed({"kind": kind}), settings(without=(*SLOW, "verification", "geometry")))
+    assert sum(g.full["recall_at_1"].support for g in found.result.groupings[0].groups) == 159
+    assert "1 images are the only ones of their kind" in " ".join(found.result.notes)
