@@ -79,6 +79,8 @@ def report(
     given = _options(kind, format_, option)
     if gallery is not None or images is not None:
         _show_faces(run, format_, given, gallery, images, out)
+        if out is not None and not quiet:
+            say(f"written: {out}")
         return 0
     if out is not None:
         workflow.write_report(run, format_, out, **given)

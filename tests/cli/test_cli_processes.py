@@ -116,8 +116,9 @@ def test_closed_streams_are_no_error(tmp_path: Path) -> None:
 
 HELP = [[*c, "--help"] for c in ([], *([c] for c in ("evaluate", "audit", "gate", "report", "list", "data", "demo")))]
 LIST = [["list", what] for what in ("datasets", "losses", "metrics", "intervals", "reports", "schema")]
+TABLE = ["audit", "predictions.csv", "--y-true", "gender", "--by", "race"]
 AUDIT = [
-    ["audit", "predictions.csv", "--y-true", "gender", "--by", "race", "--out", "run"],
+    [*TABLE, "--out", "run", "--no-report"],
     ["gate", "run", "--rule", "accuracy gap by race <= 0.7", "--exit-zero"],
     ["report", "run", "--format", "markdown"],
 ]
@@ -130,8 +131,9 @@ AUDIT = [
         (LIST, ("pandas",)),
         ([["list", "datasets", "fairface"]], ()),
         (AUDIT, ("pandas", "sklearn", "matplotlib")),
+        ([[*TABLE, "--out", "paged"], ["report", "paged", "--format", "html"]], ("pandas", "sklearn")),
     ],
-    ids=["help", "list", "card", "audit"],
+    ids=["help", "list", "card", "audit", "page"],
 )
 def test_what_needs_no_torch_does_not_import_it(commands: list[list[str]], unneeded: tuple[str, ...], table: Path) -> None:
     """One process for all commands of a kind: what one of them imports stays imported."""
