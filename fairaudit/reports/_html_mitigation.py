@@ -89,10 +89,12 @@ def _finding(result: MitigationResult) -> Finding:
     shown = {
         trend: [arm for arm in compared if any(n.trend == trend for n in arm.numbers)] for trend in ("worse", "better")
     }
-    told = [f"{trend} {_who(arms)}" for trend, arms in shown.items() if arms]
+    told = [(trend, _who(arms)) for trend, arms in shown.items() if arms]
     sentence = f"Against {base}, no arm is shown to be better or worse."
     if told:
-        sentence = f"Against {base}, in some number: {'; '.join(told)}."
+        (first, who), *rest = told
+        more = "".join(f"; {trend}: {others}" for trend, others in rest)
+        sentence = f"{first.capitalize()} than {base} in some number: {who}{more}."
     points = list(_points(result) if len(compared) <= _FEW else _summed(result))
     points += [(_mark("undecided"), words.clean(note)) for note in result.notes if note.startswith("one seed")]
     return Finding(_mark(next((trend for trend, arms in shown.items() if arms), "undecided")), sentence, points)

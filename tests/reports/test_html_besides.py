@@ -63,7 +63,7 @@ def test_several_models_have_a_finding_and_a_section_each() -> None:
 def test_a_mitigation_says_which_arms_are_shown_what_and_who_lost() -> None:
     html = render_mitigation(experiment())
     first = lead(html)
-    assert first.startswith("✓ better Against erm, in some number: better max-group.")
+    assert first.startswith("✓ better Better than erm in some number: max-group.")
     assert "max-group is better: accuracy gap by race × gender −0.060" in first
     assert "no change is shown for reweight, and none is ruled out" in first
     assert "max-group costs Black Female most: accuracy 0.930 → 0.830 (p < .001 after Holm)" in first
