@@ -73,7 +73,8 @@ def audit_embeddings(embeddings: Embeddings, settings: EmbedSettings, announce: 
         UsageError: a column, level, target or rule does not exist or makes no sense.
     """
     say = announce or (lambda _: None)
-    notes: list[str] = []
+    notes = [str(note) for note in (embeddings.made.get("note"),) if note]
+    card = _Card(embeddings)
     embeddings = _restricted(embeddings, settings.audit.where, notes)
     space = space_of(embeddings, settings.of)
     by = check_groupings(space, settings.audit.by)
@@ -85,11 +86,11 @@ def audit_embeddings(embeddings: Embeddings, settings: EmbedSettings, announce: 
     found = retrieve(space.unit, space.classes, settings.k)
     own = [_within(space, groups, settings.k) for groups in grouped]
     main = target if target != GENUINE else f"recall_at_{settings.k[0]}"
-    tables = {RETRIEVAL: _judged(found_table(space, found), asked, main, HIT, rules if target == main else ())}
+    tables = {RETRIEVAL: card.judged(found_table(space, found), asked, main, HIT, rules if target == main else ())}
     for groups, one in zip(grouped, own, strict=True):
         name = WITHIN if len(by) == 1 else f"{WITHIN}/{'-'.join(groups.by)}"
         single = asked.model_copy(update={"by": (groups.by,)})
-        tables[name] = _judged(found_table(space, one), single, main, HIT, ())
+        tables[name] = card.judged(found_table(space, one), single, main, HIT, ())
     verified = None
     if "verification" not in settings.without:
         say("verification: pairs within groups")
@@ -98,7 +99,7 @@ def audit_embeddings(embeddings: Embeddings, settings: EmbedSettings, announce: 
     if verified is not None and verified.table is not None:
         told = asked.model_copy(update={"threshold": verified.threshold})
         wanted = rules if target == GENUINE else ()
-        tables[VERIFICATION] = _judged(verified.table, told, GENUINE, GENUINE, wanted)
+        tables[VERIFICATION] = card.judged(verified.table, told, GENUINE, GENUINE, wanted)
     elif target == GENUINE:
         raise UsageError("rules about genuine need pairs: there is no verification here to judge")
     say("geometry, probes and classifiers")
@@ -175,7 +176,7 @@ def rehearse(embeddings: Embeddings, settings: EmbedSettings) -> None:
     attributes = {name: column.take(rows) for name, column in embeddings.attributes.items()}
     table = Predictions(embeddings.rows[rows], {target: Task(classes, label, right)}, attributes)
     asked = settings.audit.model_copy(update={"by": by, "where": None, "threshold": None})
-    _judged(table, asked, target, classes[1], settings.audit.rules)
+    _Card(embeddings).judged(table, asked, target, classes[1], settings.audit.rules)
 
 
 def _target(settings: EmbedSettings) -> str:
@@ -207,9 +208,24 @@ def _restricted(embeddings: Embeddings, where: str | None, notes: list[str]) -> 
     )
 
 
-def _judged(predictions: Predictions, settings: AuditSettings, target: str, positive: str, rules: Sequence[str]) -> Table:
-    asked = settings.model_copy(update={"target": target, "positive": positive, "rules": tuple(rules)})
-    return Table(predictions, audit(predictions, asked))
+class _Card:
+    """What the embeddings' dataset says of itself, for every audit of a table.
+
+    Args:
+        embeddings: whose ``made`` may hold a note and reference levels.
+    """
+
+    def __init__(self, embeddings: Embeddings) -> None:
+        note, privileged = embeddings.made.get("note"), embeddings.made.get("privileged")
+        self._notes = [str(note)] if note else []
+        self._privileged = privileged if isinstance(privileged, Mapping) else {}
+
+    def judged(
+        self, predictions: Predictions, settings: AuditSettings, target: str, positive: str, rules: Sequence[str]
+    ) -> Table:
+        """A table and its audit."""
+        asked = settings.model_copy(update={"target": target, "positive": positive, "rules": tuple(rules)})
+        return Table(predictions, audit(predictions, asked, card_privileged=self._privileged, notes=self._notes))
 
 
 def _within(space: Space, groups: Groups, ks: Sequence[int]) -> Retrieval:

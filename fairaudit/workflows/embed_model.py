@@ -22,6 +22,8 @@ from fairaudit.predictions import Column
 from fairaudit.workflows.embed_audit import rehearse
 from fairaudit.workflows.labels import columns_of
 
+PERCEIVED = "labels of gender and race are as perceived by others, not as people identify themselves"
+
 Progress = Callable[[int, int], None]
 
 
@@ -95,6 +97,8 @@ def embeddings_of(
         "preprocessing": classifier.preprocess.model_dump(mode="json"),
         "data": config.data,
         "data_sha256": table,
+        "privileged": dict(manifest.card.privileged),
+        "note": manifest.card.note or ("" if manifest.card.self_identified else PERCEIVED),
     }
     warnings = [*manifest.notes, *classifier.warnings, *_unreadable(found.unreadable)]
     record = {

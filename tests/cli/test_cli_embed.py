@@ -74,6 +74,8 @@ def test_any_folder_of_images_is_embedded_by_any_layer_and_audited_again_without
     first = cli("embed", folder / "model.pt", *words, "--size", "32", "--out", folder / "run", "--format", "json", *QUICK)
     assert first.code == 0
     assert "embedding 12 images: 1024 numbers each, from fc of torchvision/shufflenet_v2_x0_5" in first.err
+    perceived = "labels of gender and race are as perceived by others, not as people identify themselves"
+    assert perceived in first.record["notes"]
     (folder / "model.pt").rename(folder / "gone.pt")
     kept = folder / "run" / "embeddings.npz"
     second = cli("embed", kept, "--by", "place", "--class", "class", "--k", "1,2", "--format", "json", *QUICK)
@@ -140,3 +142,25 @@ def test_an_output_folder_that_is_no_run_is_left_alone(cli: Cli, archive: Path, 
     assert done.code == 2
     assert "is not a run folder" in done.err
     assert (tmp_path / "mine" / "notes.txt").read_text() == "keep"
+
+
+@pytest.mark.real
+def test_lfw_by_gender_on_an_imagenet_backbone(cli: Cli, shared: Path, tmp_path: Path) -> None:
+    words = ("--data", "lfw", "--root", shared / "data" / "lfw", "--by", "gender", "--without", "map,downstream,geometry")
+    done = cli("embed", shared / "weights" / "mobilenet_v2-b0353104.pth", *words, "--out", tmp_path / "run",
+               "--format", "json", "--no-report", "--quiet")  # fmt: skip
+    assert done.code == 0
+    assert (done.record["n"], done.record["classes"], done.record["numbers"]) == (2015, 600, 1280)
+    groups = {g["group"]["gender"]: g for g in done.record["groupings"][0]["groups"]}
+    assert {name: (g["n"], g["verified"]["impostors"]) for name, g in groups.items()} == {
+        "female": (982, 20000),
+        "male": (1033, 20000),
+    }
+    # a network of things, not of faces, finds people again a hundred times as often as chance and gender nearly always
+    for g in groups.values():
+        assert 0.1 < g["full"]["recall_at_1"]["value"] < 0.3
+        assert 0.2 < g["verified"]["eer"] < 0.4
+    assert {leak["probe"]: leak["accuracy"]["value"] > 0.8 for leak in done.record["leaks"]} == {
+        "linear": True,
+        "kNN": True,
+    }
