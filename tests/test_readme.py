@@ -75,6 +75,8 @@ def test_every_command_runs(
     if re.match("fairaudit (mitigate|sweep) ", command):  # the same commands at sizes that a test can wait for
         small = ["--size", "32", "--seeds", "1", "--epochs", "1"]
         small += [] if "--data" in command else ["--data-option", "n=200"]
+    if command.startswith("fairaudit embed"):
+        small = ["--size", "32"]
     if command.startswith("fairaudit explain"):
         small = ["--method", "grad-cam", "--random-orders", "3"]
     if command.startswith("fairaudit attribute"):
@@ -103,6 +105,7 @@ def test_there_are_commands_to_run() -> None:
         "merge",
         "plan",
         "explain",
+        "embed",
         "attribute",
     }
     assert wanted <= {shlex.split(c)[1] for c in COMMANDS}
