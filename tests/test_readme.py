@@ -60,7 +60,13 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("command", [c for c in COMMANDS if "demo" not in c])
+LONG = re.compile("fairaudit (mitigate|sweep|explain|attribute|embed) ")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [pytest.param(c, marks=pytest.mark.training if LONG.match(c) else ()) for c in COMMANDS if "demo" not in c],
+)
 def test_every_command_runs(
     command: str, workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -18,6 +18,8 @@ from fairaudit.engine.history import Progress
 from tests.attribution.faces import CORNER, PREPROCESS, SIZE, planted
 from tests.methods.studies import same
 
+pytestmark = pytest.mark.training
+
 POSITIONS = Positions(SIZE, 6, 7)
 QUICK = TrainingSettings.model_validate(
     {**REGION_TRAINING, "epochs": 10, "batch_size": 32, "lr": 3e-3, "schedule": "cosine", "device": "cpu", "workers": 0}

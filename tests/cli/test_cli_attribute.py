@@ -15,6 +15,8 @@ from fairaudit.data.manifest import Manifest
 from fairaudit.data.sources import synthetic
 from tests.cli.conftest import Cli, fairaudit, files_below
 
+pytestmark = pytest.mark.training
+
 FACES = ("--data-option", "n=120", "--data-option", "size=32")
 QUICK = ("--size", "32", "--patch", "8", "--per-side", "7", "--width", "4", "--epochs", "2", "--batch-size", "32",
          "--sample", "6", "--device", "cpu", "--workers", "0")  # fmt: skip

@@ -15,6 +15,8 @@ from torchvision.models import shufflenet_v2_x0_5
 
 from tests.cli.conftest import Cli
 
+pytestmark = pytest.mark.training
+
 QUICK = ("--without", "leakage,downstream,map", "--bootstrap", "100", "--no-report")
 
 

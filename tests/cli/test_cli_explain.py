@@ -20,6 +20,8 @@ from fairaudit.models.head import Head, Task
 from fairaudit.reports._figures.canvas import DOTS
 from tests.cli.conftest import Cli, Finished, fairaudit, files_below
 
+pytestmark = pytest.mark.training
+
 SIZE = 32
 DATA = ("--data", "synthetic", "--data-option", "n=240", "--data-option", "size=32")
 CHEAP = ("--samples", 20, "--segments", 12, "--repeats", 2, "--random-orders", 2)

@@ -16,6 +16,8 @@ from torchvision.models import shufflenet_v2_x0_5
 
 from tests.cli.conftest import Cli, fairaudit, files_below, spawn
 
+pytestmark = pytest.mark.training
+
 TINY = ("--data-option", "n=150", "--data-option", "size=32", "--device", "cpu", "--bootstrap", 100, "--min-support", 5)
 ONE = (*TINY, "--seeds", 1, "--epochs", 1, "--quiet")
 

@@ -19,6 +19,8 @@ from fairaudit.workflows.report import formats_of, kind_of
 from tests.cli.conftest import Cli, fairaudit, files_below
 from tests.reports import records
 
+pytestmark = pytest.mark.training
+
 LONG = "a group whose name is far longer than any terminal is wide, as names of crossed attributes may well be"
 
 

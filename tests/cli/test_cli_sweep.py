@@ -10,6 +10,8 @@ import pytest
 
 from tests.cli.conftest import Cli
 
+pytestmark = pytest.mark.training
+
 
 @pytest.fixture
 def scored(tmp_path: Path) -> Path:

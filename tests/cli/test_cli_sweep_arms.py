@@ -13,6 +13,8 @@ import pytest
 from fairaudit.cli import progress as bars
 from tests.cli.conftest import Cli, Finished, files_below
 
+pytestmark = pytest.mark.training
+
 RUN = Path("run")
 FACES = (
     "--data", "synthetic", "--data-option", "n=200", "--data-option", "size=32", "--arch", "timm/test_resnet",

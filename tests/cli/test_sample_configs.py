@@ -17,6 +17,8 @@ from fairaudit.data.faces import render, sample_face
 from fairaudit.data.sources.celeba import ATTRIBUTES
 from tests.cli.conftest import GENDERS, RACES, Cli, Finished
 
+pytestmark = pytest.mark.training
+
 SAMPLES = Path(__file__).parents[2] / "sample_configs"
 
 

@@ -11,11 +11,14 @@ import tomllib
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
 from fairaudit.data.faces import render, sample_face
 from fairaudit.models.factory import build_network
 from tests.cli.conftest import Cli
+
+pytestmark = pytest.mark.training
 
 SAMPLES = Path(__file__).parents[2] / "sample_configs"
 NAMES = ("Boy", "Car", "Girl", "Man", "Tree", "Woman")

@@ -7,6 +7,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor, multiprocessing, nn
 
@@ -18,6 +19,8 @@ from fairaudit.engine.train import train
 from fairaudit.engine.training_data import CachedImages, TrainingData
 from fairaudit.errors import TrainingError
 from fairaudit.losses import max_group, reweight
+
+pytestmark = pytest.mark.training
 
 SETTINGS = TrainingSettings(
     epochs=3,

@@ -13,6 +13,8 @@ from fairaudit import plugins
 from fairaudit.losses._processes import gathered
 from fairaudit.losses.base import GroupLoss, TrainingGroups
 
+pytestmark = pytest.mark.training
+
 Case = tuple[str, dict[str, Any]]
 CASES: list[Case] = [
     *((name, {}) for name in plugins.names("losses")),

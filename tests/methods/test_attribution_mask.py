@@ -19,6 +19,8 @@ from fairaudit.methods import attribution_mask
 from fairaudit.models.treated import Treated
 from tests.methods.studies import PREPROCESS, SIZE, Bench, Part, bench, biased, logits
 
+pytestmark = pytest.mark.training
+
 MEAN, STD = (torch.tensor(v)[:, None, None] for v in (PREPROCESS.mean, PREPROCESS.std))
 
 

@@ -23,6 +23,8 @@ from fairaudit.workflows.mitigate import mitigate
 from fairaudit.workflows.study import Watch
 from tests.cli.conftest import fairaudit, files_below
 
+pytestmark = pytest.mark.training
+
 FACES = {"n": "240", "size": "32"}
 SEEDS = 2
 

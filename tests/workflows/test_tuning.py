@@ -24,6 +24,8 @@ from fairaudit.workflows.tuning import Tuner
 from tests.engine.interruptions import Halt
 from tests.methods.studies import PREPROCESS, bench, biased
 
+pytestmark = pytest.mark.training
+
 TRAIN, HELD = biased(96, 0.8, seed=1), biased(96, 0.5, seed=2)
 MAX = {"loss": "max-group"}
 
