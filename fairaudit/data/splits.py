@@ -128,30 +128,51 @@ def cut_validation(
 
 
 def apart(splits: Splits, *, compare_content: bool = True) -> Splits:
-    """Leave out what would leak: training and validation images of a person, or a copy of an image, that is in the test.
+    """Leave out what would leak: images of a person, or copies of an image, on the other side.
+
+    Test images stay; validation images yield to them, and training images to both.
 
     Args:
         splits: as somebody else made them.
         compare_content: compare the images' bytes as well as their people.
+
+    Raises:
+        DataError: nothing is left to learn from.
     """
     told = list(splits.notes)
-    parts = {"training": splits.train, "validation": splits.validation}
-    people = _people(splits.test)
-    hashes = set(digests(splits.test)) if compare_content else set()
-    for name, part in parts.items():
-        if not len(part):
-            continue
-        known = np.array([str(p) in people for p in part.frame["identity"]]) if people and _has_people(part) else None
-        if known is not None and known.any() and _same_source(splits.test, part):
-            told.append(f"{int(known.sum())} {name} images of people who are in the test images are left out")
-            part = part.take(~known)
-        if hashes:
-            copied = np.array([digest in hashes for digest in digests(part)], dtype=bool)
-            if copied.any():
-                told.append(f"{int(copied.sum())} {name} images that are byte-identical to a test image are left out")
-                part = part.take(~copied)
-        parts[name] = part
-    return replace(splits, train=parts["training"], validation=parts["validation"], notes=tuple(told))
+    known = {"test": splits.test, "validation": splits.validation, "training": splits.train}
+    hashes = {name: digests(part) if compare_content else [] for name, part in known.items()}
+    for name, others in (("validation", ("test",)), ("training", ("test", "validation"))):
+        for other in others:
+            leaking, why = _leaking(known[name], hashes[name], known[other], hashes[other], name, other)
+            told += why
+            known[name] = known[name].take(~leaking)
+            hashes[name] = [one for one, left in zip(hashes[name], ~leaking, strict=False) if left]
+    if len(splits.train) and not len(known["training"]):
+        raise DataError(
+            "every training image is of a person, or a copy of an image, of the test or validation images; let the images "
+            "be split with --split-shares 0.78,0.11,0.11"
+        )
+    return replace(splits, train=known["training"], validation=known["validation"], notes=tuple(told))
+
+
+def _leaking(
+    part: Manifest, hashes: Sequence[str], other: Manifest, others: Sequence[str], name: str, beside: str
+) -> tuple[NDArray[np.bool_], list[str]]:
+    """(n,) rows of ``part`` that ``other`` has too, by person and by content, and what is said of them."""
+    told = []
+    leaking = np.zeros(len(part), dtype=bool)
+    if _has_people(part) and _same_source(part, other):
+        leaking = part.frame["identity"].astype("string").isin(_people(other)).to_numpy(dtype=bool, na_value=False)
+        if leaking.any():
+            told.append(f"{leaking.sum()} {name} images of people who are in the {beside} images are left out")
+    if hashes:
+        there = set(others)
+        copied = np.array([digest in there for digest in hashes], dtype=bool) & ~leaking
+        if copied.any():
+            told.append(f"{copied.sum()} {name} images that are byte-identical to a {beside} image are left out")
+        leaking = leaking | copied
+    return leaking, told
 
 
 def divide(

@@ -145,6 +145,30 @@ def test_a_person_of_the_test_images_trains_nothing() -> None:
     assert splits.notes == ("1 training images of people who are in the test images are left out",)
 
 
+def test_three_official_splits_share_no_person_and_no_copy() -> None:
+    people = ["a", "b", "c", None, "e", "a", "b", "h", None, "j", "k", "b"]
+    content: list[bytes | None] = [str(i).encode() for i in range(12)]
+    content[4] = content[8] = b"copy"
+    split = ["train"] * 5 + ["valid"] * 4 + ["test"] * 3
+    whole = table("FM" * 6, "ab" * 6, people=people, content=content, split=split)
+    splits = official_splits(whole, ["gender"], 0)
+    assert rows(splits.test) == ["i9", "i10", "i11"]
+    assert rows(splits.validation) == ["i5", "i7", "i8"]
+    assert rows(splits.train) == ["i2", "i3"]
+    assert splits.notes == (
+        "1 validation images of people who are in the test images are left out",
+        "1 training images of people who are in the test images are left out",
+        "1 training images of people who are in the validation images are left out",
+        "1 training images that are byte-identical to a validation image are left out",
+    )
+
+
+def test_splits_that_share_everybody_leave_nothing_to_learn_from() -> None:
+    whole = table("FM" * 3, "ab" * 3, people=["a", "b"] * 3, split=["train"] * 2 + ["valid"] * 2 + ["test"] * 2)
+    with pytest.raises(DataError, match=r"^every training image is of a person, .*--split-shares 0\.78,0\.11,0\.11$"):
+        official_splits(whole, ["gender"], 0)
+
+
 def test_the_same_number_in_another_dataset_is_another_person() -> None:
     train = table("FM", "ab", people=["1", "2"])
     other = table("FM", "ab", people=["1", "2"], prefix="t")
