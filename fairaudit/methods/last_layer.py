@@ -40,6 +40,8 @@ from fairaudit.predictions import FloatArray, IntArray
 
 Source = Literal["validation", "train"]
 _NAME = "last-layer"
+LEARNS_FROM_VALIDATION = True
+"""A search of settings judges the network on validation images that were kept from it."""
 _REFITS = {"validation": 20, "train": 10}
 
 

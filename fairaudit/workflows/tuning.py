@@ -21,7 +21,6 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from fairaudit import plugins
 from fairaudit.artifacts.folder import write_whole
 from fairaudit.artifacts.records import write_json
 from fairaudit.config import Arm, Range, SweepConfig, TrainingSettings, TuneSettings, validated
@@ -30,9 +29,8 @@ from fairaudit.engine.history import Progress
 from fairaudit.engine.seeding import seed_everything
 from fairaudit.engine.training_data import TrainingData
 from fairaudit.errors import ArtifactError, ConfigError, OutputError, TrainingError, UsageError
-from fairaudit.methods._forward import logits_of
-from fairaudit.methods.base import Study
 from fairaudit.workflows.experiment import Experiment
+from fairaudit.workflows.method_scores import score_of_method
 from fairaudit.workflows.run_folders import run_folder
 from fairaudit.workflows.study import Watch, make_study
 from fairaudit.workflows.sweep_arms import changed, checked, concerns, folder_label, is_whole
@@ -230,7 +228,7 @@ class _Search:
             history = study.fit(model)
             kept = history.epochs[history.selected - 1].validation
             return math.nan if kept is None else kept.score
-        return _score_of_method(arm, study)
+        return score_of_method(arm, study)
 
     def _write(self, trials: list[FrozenTrial], best: FrozenTrial | None) -> None:
         record = {
@@ -285,12 +283,6 @@ class _Epochs:
             self._trial.report(ended.validation.score, ended.epoch)
             if self._trial.should_prune():
                 raise optuna.TrialPruned
-
-
-def _score_of_method(arm: Arm, study: Study) -> float:
-    options = plugins.check_options("methods", arm.method or "", arm.method_options)
-    outcome = plugins.load("methods", arm.method or "").run(study, **options)
-    return study.score(logits_of(outcome.model, study.validation, study.settings), study.validation).score
 
 
 def _mend(journal: Path) -> None:

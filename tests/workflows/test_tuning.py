@@ -9,15 +9,19 @@ from statistics import median
 from typing import Any, cast
 
 import pytest
+import torch
 
 from fairaudit.config import Arm, SweepConfig, validated
 from fairaudit.engine import devices
-from fairaudit.engine.history import Progress
+from fairaudit.engine.history import Progress, Validation
+from fairaudit.engine.training_data import TrainingData
 from fairaudit.errors import ArtifactError, ConfigError, TrainingError, UsageError
 from fairaudit.losses import cross_entropy, group_dro, max_group
-from fairaudit.methods.base import Study
+from fairaudit.methods import last_layer
+from fairaudit.methods.base import Outcome, Study
 from fairaudit.workflows import tuning
 from fairaudit.workflows.experiment import Experiment
+from fairaudit.workflows.method_scores import score_of_method
 from fairaudit.workflows.study import Watch
 from fairaudit.workflows.sweep_arms import sweep_arms
 from fairaudit.workflows.tuning import Tuner
@@ -227,6 +231,31 @@ def test_a_method_is_judged_by_the_network_that_it_ends_with(tmp_path: Path) -> 
     trials = record(tmp_path, "last-layer")["trials"]
     assert [t["state"] for t in trials] == ["complete", "complete"]
     assert record(tmp_path, "last-layer")["best"]["score"] == max(t["score"] for t in trials)
+
+
+def test_a_method_that_learns_validation_images_is_judged_on_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = bench(TRAIN, HELD)
+    seen: dict[str, list[bytes]] = {}
+    real = last_layer.run
+
+    def run(study: Study, **options: Any) -> Outcome:
+        seen["learnt"] = pictures(study.validation)
+        glasses = study.validation_columns["glasses"].codes
+        assert glasses.tolist() == study.validation.groups.tolist()
+        return real(study, **options)
+
+    def score(_: torch.Tensor, data: TrainingData) -> Validation:
+        seen["judged"] = pictures(data)
+        return Validation(0.5, ())
+
+    monkeypatch.setattr(last_layer, "run", run)
+    assert score_of_method(Arm(method="last-layer"), replace(made.study, score=score)) == 0.5
+    assert len(seen["learnt"]) + len(seen["judged"]) == len(HELD.data)
+    assert not set(seen["learnt"]) & set(seen["judged"])
+
+
+def pictures(data: TrainingData) -> list[bytes]:
+    return [picture.numpy().tobytes() for picture in data.images.take(torch.arange(len(data)))]
 
 
 def test_only_the_first_of_several_trainings_is_compared(tmp_path: Path) -> None:
