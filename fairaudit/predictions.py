@@ -104,6 +104,7 @@ class Predictions:
         numeric: name → (n,) numbers, nan where missing (age in years).
         identity: who is on the picture, where that is known.
         weight: (n,) how many images of the population each row stands for, where that differs; finite, at least 0.
+        second: who is on the other picture, where rows are pairs of pictures; levels as of ``identity``.
     """
 
     rows: StrArray
@@ -112,6 +113,7 @@ class Predictions:
     numeric: Mapping[str, FloatArray] = field(default_factory=dict)
     identity: Column | None = None
     weight: FloatArray | None = None
+    second: Column | None = None
 
     def __post_init__(self) -> None:
         n = len(self.rows)
@@ -120,6 +122,8 @@ class Predictions:
         lengths |= {f"column {k!r}": len(v) for k, v in self.numeric.items()}
         if self.identity is not None:
             lengths["identity"] = len(self.identity.codes)
+        if self.second is not None:
+            lengths["second"] = len(self.second.codes)
         if self.weight is not None:
             lengths["weight"] = len(self.weight)
         wrong = [f"{what} has {length}" for what, length in lengths.items() if length != n]
@@ -128,6 +132,8 @@ class Predictions:
         if len(set(self.rows.tolist())) != n:
             twice = Counter(self.rows.tolist()).most_common(1)[0][0]
             raise PredictionsError(f"row id {twice!r} occurs more than once; every image must be one row")
+        if self.second is not None and (self.identity is None or self.second.levels != self.identity.levels):
+            raise PredictionsError("both persons of a pair must be named by the same levels")
         if self.weight is not None:
             check_weights(self.weight, "weights")
 
@@ -148,6 +154,7 @@ class Predictions:
             numeric={k: v[rows] for k, v in self.numeric.items()},
             identity=None if self.identity is None else self.identity.take(rows),
             weight=None if self.weight is None else self.weight[rows],
+            second=None if self.second is None else self.second.take(rows),
         )
 
 

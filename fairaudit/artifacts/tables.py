@@ -1,9 +1,9 @@
 """The table of predictions as a file: ours with everything declared, anybody's with a few hints.
 
 Our columns: ``row``; for each target ``T``: ``T`` (label), ``T_pred`` and ``T_score[CLASS]``; the attributes; numbers;
-``identity``; ``weight``. In Parquet every categorical column is dictionary-encoded with all of its declared levels, in
-order, and the schema metadata ``fairaudit`` says which column is what. A CSV holds the same columns but cannot declare
-absent levels.
+``identity``, and ``second`` where rows are pairs; ``weight``. In Parquet every categorical column is dictionary-encoded with
+all of its declared levels, in order, and the schema metadata ``fairaudit`` says which column is what. A CSV holds the same
+columns but cannot declare absent levels.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ __all__ = ["DESCRIPTION", "TableColumns", "described", "predictions_of", "read_p
 
 FORMAT_VERSION = 1
 DESCRIPTION = b"fairaudit"
+SECOND = "second"
+"""Column of who is on the other picture of a pair."""
 
 
 def write_predictions(predictions: Predictions, path: Path) -> None:
@@ -117,6 +119,10 @@ def _to_table(predictions: Predictions) -> tuple[pa.Table, dict[str, Any]]:
     if predictions.identity is not None:
         identity = {"column": "identity", "levels": list(predictions.identity.levels)}
         put_codes("identity", predictions.identity.codes, predictions.identity.levels)
+    second = None
+    if predictions.second is not None:
+        second = {"column": SECOND, "levels": list(predictions.second.levels)}
+        put_codes(SECOND, predictions.second.codes, predictions.second.levels)
     weight = None if predictions.weight is None else put("weight", number_array(predictions.weight))
     description = {
         "version": FORMAT_VERSION,
@@ -126,6 +132,7 @@ def _to_table(predictions: Predictions) -> tuple[pa.Table, dict[str, Any]]:
         "identity": identity,
         "levels": levels,
         **({} if weight is None else {"weight": weight}),
+        **({} if second is None else {"second": second}),
     }
     return pa.table(data), description
 
@@ -164,7 +171,7 @@ def _from_description(cells: Cells, description: dict[str, Any]) -> Predictions:
         }
         attributes = {name: _column(cells, one) for name, one in description["attributes"].items()}
         numeric = {name: _numbers(cells, column) for name, column in description["numeric"].items()}
-        identity, weight = description["identity"], description.get("weight")
+        identity, weight, second = description["identity"], description.get("weight"), description.get("second")
     except (KeyError, TypeError, AttributeError) as error:
         raise PredictionsError(f"{cells.name}: what it says of its own columns is damaged; write it again") from error
     return Predictions(
@@ -174,6 +181,7 @@ def _from_description(cells: Cells, description: dict[str, Any]) -> Predictions:
         numeric,
         None if identity is None else _column(cells, identity),
         None if weight is None else _numbers(cells, weight),
+        None if second is None else _column(cells, second),
     )
 
 

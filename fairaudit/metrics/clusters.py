@@ -31,7 +31,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 from fairaudit.metrics.counts import Cells, cells
-from fairaudit.predictions import MISSING, FloatArray, IntArray
+from fairaudit.predictions import MISSING, BoolArray, FloatArray, IntArray
 
 Parts = Callable[[Cells], tuple[FloatArray, FloatArray]]
 """Cells → numerator and denominator of a proportion, as in ``RATES``."""
@@ -93,18 +93,19 @@ class PersonCounts:
         x, n = parts(self.cells)
         top, bottom = self._sum(x), self._sum(n)
         pictures = bottom if self.unweighted is None else self._sum(parts(cells(self.unweighted))[1])
-        people = self._sum((n > 0).astype(np.float64))
+        people = self._people_with(n > 0)
         with np.errstate(divide="ignore", invalid="ignore"):
             p = top / bottom
             # all pictures of a person alike
-            worst = _at_least_one(self._sum(n**2) / bottom * (pictures / bottom))
-            variance = self._sum((x - p[self.group] * n) ** 2) / bottom**2 * people / (people - 1)
+            worst = _at_least_one(self._squares(n) / bottom * (pictures / bottom))
+            residual = x - p[self.group] * n
+            variance = self._variance(residual, people) / bottom**2
             effect = variance / (p * (1 - p) / pictures)
             # few people know little of their own variance (Korn & Graubard): wider by the ratio of Student's quantiles
-            scarce = np.minimum(self._sum((x > 0).astype(np.float64)), self._sum((n - x > 0).astype(np.float64)))
-            student = stdtrit(np.maximum(people - 1, 1), 0.975) / stdtrit(np.maximum(pictures - 1, 1), 0.975)
+            scarce = np.minimum(self._people_with(x > 0), self._people_with(n - x > 0))
+            student = self._student(residual, people) / stdtrit(np.maximum(pictures - 1, 1), 0.975)
             effect = np.where(scarce < FEW, np.fmax(worst, effect), effect) * student**2
-        unknown = (people < 2) & (bottom > 0)
+        unknown = ((people < 2) | np.isnan(variance)) & (bottom > 0)
         effect = np.where(unknown, worst, np.maximum(effect, 1.0))
         # one picture each is the plain case, and stays exactly that
         effect = np.where(worst == 1.0, 1.0, effect)
@@ -156,8 +157,8 @@ class PersonCounts:
             centred = slope - (p * slope).sum((-2, -1), keepdims=True)
             size = matrices.sum((-2, -1))
             right = np.trace(matrices, axis1=-2, axis2=-1)
-            worst = _at_least_one(self._sum(size**2) / n * (pictures / n))
-            scarce = np.minimum(self._sum((right > 0).astype(np.float64)), self._sum((size - right > 0).astype(np.float64)))
+            worst = _at_least_one(self._squares(size) / n * (pictures / n))
+            scarce = np.minimum(self._people_with(right > 0), self._people_with(size - right > 0))
             for i in range(total.shape[1]):
                 pull = (matrices[:, i] * centred[self.group, i]).sum((-2, -1)) / n[self.group, i]
                 effect = self._against(pull, (p * centred**2).sum((-2, -1))[:, i] / pictures[:, i])
@@ -167,10 +168,10 @@ class PersonCounts:
     def _against(self, pull: FloatArray, independent: FloatArray) -> FloatArray:
         """(g,) variance of what people add to a number over that of independent pictures, at least 1; 1 if each has one."""
         people, pictures = self.people.astype(np.float64), self._sum(self.pictures.sum((-2, -1)))
-        student = stdtrit(np.maximum(people - 1, 1), 0.975) / stdtrit(np.maximum(pictures - 1, 1), 0.975)
-        effect = self._sum(pull**2) * people / (people - 1) / independent * student**2
+        student = self._student(pull, people) / stdtrit(np.maximum(pictures - 1, 1), 0.975)
+        effect = self._variance(pull, people) / independent * student**2
         size = self.counts.sum((-2, -1)).astype(np.float64)
-        uneven = _at_least_one(self._sum(size**2) / self._sum(size) ** 2 * pictures) > 1.0
+        uneven = _at_least_one(self._squares(size) / self._sum(size) ** 2 * pictures) > 1.0
         known = (people > 1) & uneven & np.isfinite(effect)
         least = np.ones_like(effect)
         if self.squares is not None:
@@ -209,6 +210,22 @@ class PersonCounts:
         for i, column in enumerate(columns):
             total[:, i] = np.bincount(self.group, column, minlength=self.n_groups)
         return total.reshape(self.n_groups, *values.shape[1:])
+
+    def _squares(self, values: FloatArray | IntArray) -> FloatArray:
+        """(g, …) what persons add to a sum, squared; ``PairCounts`` knows of two persons each."""
+        return self._sum(np.asarray(values, dtype=np.float64) ** 2)
+
+    def _variance(self, values: FloatArray, people: FloatArray) -> FloatArray:
+        """(g, …) variance of the sum of what so many people add."""
+        return self._squares(values) * people / (people - 1)
+
+    def _student(self, values: FloatArray, people: FloatArray) -> FloatArray:  # noqa: ARG002 (pairs ask what each adds)
+        """(g, …) Student's quantile of 95 % limits from that variance."""
+        return np.asarray(stdtrit(np.maximum(people - 1, 1), 0.975))
+
+    def _people_with(self, chosen: BoolArray) -> FloatArray:
+        """(g, …) persons of whom something is true."""
+        return self._sum(chosen.astype(np.float64))
 
     @cached_property
     def cells(self) -> Cells:
@@ -276,25 +293,3 @@ def _by_weight(
     heavy = counts * weights[one][:, None, None]
     squares = heavy.astype(np.float64) ** 2
     return PersonCounts(ids[one], np.arange(len(one)), heavy, n_groups, counts, squares, times)
-
-
-def people_note(identity: IntArray, clustered: bool) -> str | None:
-    """What a reader must know of intervals where people are on several images; None where nobody is.
-
-    Args:
-        identity: (n,) who is on each audited picture, or ``MISSING``.
-        clustered: whether intervals take it into account.
-    """
-    known = identity[identity != MISSING]
-    people = len(np.unique(known))
-    if people == len(known):
-        return None
-    if not clustered:
-        return (
-            f"{len(known):,} images show {people:,} people: intervals treat images as independent, and are too narrow "
-            "where images of one person are right or wrong together"
-        )
-    return (
-        f"{len(known):,} images show {people:,} people: intervals of metrics and their disparities take into account that "
-        "images of one person are right or wrong together; those of entropies treat images as independent"
-    )

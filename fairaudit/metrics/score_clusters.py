@@ -2,7 +2,7 @@
 
 The variance of a metric is the sum of squared pulls (``influence``); with people it is that of pulls summed person by
 person. Their quotient is the design effect, with the precautions of ``clusters``: at least 1, and where a kind of images is
-of hardly anybody, all of a person's images are taken to be alike.
+of hardly anybody, all of a person's images are taken to be alike. Pairs of images have two persons each (``dyads``).
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ from scipy.special import stdtrit
 
 from fairaudit.metrics.calibration import BINS
 from fairaudit.metrics.clusters import FEW
+from fairaudit.metrics.dyads import dyads_of
 from fairaudit.metrics.influence import Pull
 from fairaudit.metrics.paired_people import numbered
 from fairaudit.predictions import MISSING, FloatArray, IntArray
 
 
-def pull_effect(pull: Pull, ids: IntArray, identity: IntArray, groups: int) -> FloatArray:
+def pull_effect(pull: Pull, ids: IntArray, identity: IntArray, groups: int, second: IntArray | None = None) -> FloatArray:
     """(g,) how many images are worth an independent one, for one metric.
 
     Args:
@@ -25,31 +26,30 @@ def pull_effect(pull: Pull, ids: IntArray, identity: IntArray, groups: int) -> F
         ids: (n,) group or ``MISSING``.
         identity: (n,) who is on the image; ``MISSING`` is somebody who is on no other one.
         groups: how many groups.
+        second: (n,) who is on the other image, where rows are pairs.
     """
     rows = np.flatnonzero(ids != MISSING)
+    who = identity if second is None else second
+    dyads, place = dyads_of(ids[rows], (identity[rows], who[rows]), groups)
     person, group = numbered(identity[rows]), ids[rows]
-    cluster, place = np.unique(person * groups + group, return_inverse=True)
-    of = cluster % groups
 
     def by_person(x: FloatArray) -> FloatArray:
-        return np.bincount(place, x[rows], len(cluster)).astype(np.float64)
+        return np.bincount(place, x[rows], len(dyads.group)).astype(np.float64)
 
-    def total(x: FloatArray) -> FloatArray:
-        return np.bincount(of, x, groups).astype(np.float64)
-
-    own = np.bincount(place, minlength=len(cluster)).astype(np.float64)
-    people, n = total(np.ones(len(cluster))), total(own)
-    scarce = total((by_person((pull.pull != 0).astype(np.float64)) > 0).astype(np.float64))
+    own = np.bincount(place, minlength=len(dyads.group)).astype(np.float64)
+    people, n = dyads.people(own > 0), np.bincount(group, minlength=groups).astype(np.float64)
+    scarce = dyads.people(by_person((pull.pull != 0).astype(np.float64)) > 0)
     if pull.side is not None:
         for kind in (pull.side, ~pull.side):
-            scarce = np.minimum(scarce, total((by_person(kind.astype(np.float64)) > 0).astype(np.float64)))
+            scarce = np.minimum(scarce, dyads.people(by_person(kind.astype(np.float64)) > 0))
     with np.errstate(divide="ignore", invalid="ignore"):
-        worst = np.maximum(total(own**2) / n, 1.0)
+        worst = np.maximum(dyads.squares(own) / n, 1.0)
         single = np.bincount(group, pull.pull[rows] ** 2, groups)
-        effect = total(by_person(pull.pull) ** 2) / single * people / (people - 1)
+        added = by_person(pull.pull)
+        effect = dyads.variance(added, people) / single
         if pull.bins is not None and pull.off is not None:
             effect = np.fmax(effect, _of_bins(pull.off[rows], pull.bins[rows], person, group, groups))
-        student = stdtrit(np.maximum(people - 1, 1), 0.975) / stdtrit(np.maximum(n - 1, 1), 0.975)
+        student = dyads.student(added, people) / stdtrit(np.maximum(n - 1, 1), 0.975)
         effect = effect * student**2
     few = (scarce < FEW) | (people < 2) | ~np.isfinite(effect)
     effect = np.where(few, np.fmax(worst, np.where(np.isfinite(effect), effect, 1.0)), np.maximum(effect, 1.0))

@@ -39,7 +39,12 @@ def check_scores(task: Task, name: str) -> None:
 
 
 def score_measures(
-    task: Task, ids: IntArray, table: Table, top: Sequence[int] = (), identity: IntArray | None = None
+    task: Task,
+    ids: IntArray,
+    table: Table,
+    top: Sequence[int] = (),
+    identity: IntArray | None = None,
+    second: IntArray | None = None,
 ) -> dict[Metric, Measure]:
     """Every metric of scores in every group.
 
@@ -49,6 +54,7 @@ def score_measures(
         table: counts of the same groups.
         top: the k of each top-k accuracy; 3 and 5 where there are more classes than that, if none is given.
         identity: (n,) who is on each image or ``MISSING``; None takes every image for another person's.
+        second: (n,) who is on the other image, where rows are pairs.
 
     Raises:
         UsageError: top-k is asked for with k no less than the number of classes.
@@ -59,7 +65,7 @@ def score_measures(
         if not 0 < one < len(task.classes):
             k = len(task.classes)
             raise UsageError(f"top-{one} accuracy of {k} classes says nothing; k must be from 1 to {k - 1}")
-    effects = _effects(task, ids, table, top, identity)
+    effects = _effects(task, ids, table, top, identity, second)
     rows = np.flatnonzero((ids != MISSING) & (task.y_true != MISSING))
     y_true, score, ids = task.y_true[rows], task.y_score[rows], ids[rows]
     groups, k = len(table.n), len(task.classes)
@@ -123,15 +129,16 @@ def share_law(hits: BoolArray, ids: IntArray, groups: int, effect: FloatArray | 
 
 
 def _effects(
-    task: Task, ids: IntArray, table: Table, top: Sequence[int], identity: IntArray | None
+    task: Task, ids: IntArray, table: Table, top: Sequence[int], identity: IntArray | None, second: IntArray | None
 ) -> Callable[[Metric], FloatArray | float]:
     """Metric → (g,) its design effects; 1 where every image is of another person."""
-    if identity is None or not repeated(identity[(ids != MISSING) & (task.y_true != MISSING)]):
+    known = (ids != MISSING) & (task.y_true != MISSING)
+    if identity is None or (second is None and not repeated(identity[known])):
         return lambda _: 1.0
     ids = np.where(task.y_true == MISSING, MISSING, ids)
     pulls = row_pulls(task, ids, table, top)
-    known = {metric: pull_effect(pull, ids, identity, len(table.n)) for metric, pull in pulls.items()}
-    return known.__getitem__
+    of = {metric: pull_effect(pull, ids, identity, len(table.n), second) for metric, pull in pulls.items()}
+    return of.__getitem__
 
 
 def _mean(laws: list[Law]) -> Law:

@@ -11,12 +11,12 @@ import numpy as np
 
 from fairaudit.config import AuditSettings
 from fairaudit.errors import PredictionsError, UsageError
-from fairaudit.metrics.clusters import people_note
 from fairaudit.metrics.disparity import Comparison
 from fairaudit.metrics.gate import Grouping, judge_all, policy_verdict, rule_notes
 from fairaudit.metrics.groups import Groups, cross
 from fairaudit.metrics.indices import Draws
 from fairaudit.metrics.multilabel import together_of
+from fairaudit.metrics.people_notes import pairs_note, people_note
 from fairaudit.metrics.rules import Requirement, groupings_asked, parse_requirement
 from fairaudit.metrics.subset import Subset, parse_subset
 from fairaudit.metrics.summary import summarise, summarise_all
@@ -107,7 +107,9 @@ def audit(
     whole = target.table(np.zeros(len(predictions), dtype=np.int64), 1)
     overall = countable(summarise_all(whole, settings.confidence), whole, summaries)
     told += target.suspicions(whole)
-    if identity is not None and (people := people_note(identity[labelled], settings.cluster)) is not None:
+    if identity is not None and predictions.second is not None:
+        told.append(pairs_note((identity[labelled], predictions.second.codes[labelled]), settings.cluster))
+    elif identity is not None and (people := people_note(identity[labelled], settings.cluster)) is not None:
         told.append(people)
     judged = judge_all(rules, groupings)
     told += rule_notes(judged)

@@ -6,6 +6,7 @@ Images are paired by row id. Several runs of each side (seeds) are compared by w
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from fairaudit.artifacts.comparisons import COMPARISON, comparison_file, write_comparison
@@ -19,6 +20,11 @@ from fairaudit.workflows.pages import write_page
 from fairaudit.workflows.sides import Side, aligned
 
 __all__ = ["Side", "compare", "compare_files"]
+
+_OF_TWO = (
+    "rows are pairs of images: tests and intervals of changes know the person of the first image, not of the second, and "
+    "may be too narrow where a few people are in many pairs"
+)
 
 
 def compare(
@@ -46,6 +52,8 @@ def compare(
         pairs = [over_seeds(sides[: len(before)], sides[len(before) :], asked)]
     else:
         pairs = [pair_sides(sides[0], other, asked, len(after), unpaired) for other in sides[1:]]
+    if any(side.predictions.second is not None for side in (*before, *after)):
+        pairs = [replace(pair, notes=(*pair.notes, _OF_TWO)) for pair in pairs]
     classes = sides[0].task.classes
     record = {
         "target": asked.target,

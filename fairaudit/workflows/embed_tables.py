@@ -7,7 +7,7 @@ hit, so that accuracy is recall@k. Verification: one row per pair, target ``genu
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -114,7 +114,7 @@ def found_table(space: Space, found: Retrieval) -> Predictions:
 def pairs_table(space: Space, pairs: Pairs, scores: FloatArray, threshold: float) -> Predictions:
     """Pairs as predictions; what they share in attributes is that of the first, for both are of one group.
 
-    A pair is of two images and of up to two people; intervals know the first one's person, or image where nobody is known.
+    A pair is of two people, or of two images where nobody is known; intervals know both.
 
     Args:
         space: whose rows are paired.
@@ -128,12 +128,8 @@ def pairs_table(space: Space, pairs: Pairs, scores: FloatArray, threshold: float
     y_score = np.stack([1 - scores, scores], axis=1)
     task = Task((IMPOSTOR, GENUINE), pairs.genuine.astype(np.int64), called.astype(np.int64), y_score)
     table = _table(space, pairs.first, names, {GENUINE: task})
-    if table.identity is not None:
-        return table
-    images = Column(
-        np.unique(pairs.first, return_inverse=True)[1].astype(np.int64), tuple(map(str, np.unique(pairs.first)))
-    )
-    return Predictions(table.rows, table.tasks, table.attributes, identity=images)
+    who = space.people or Column(np.arange(len(rows), dtype=np.int64), tuple(map(str, rows)))
+    return replace(table, identity=who.take(pairs.first), second=who.take(pairs.second))
 
 
 def _table(space: Space, at: IntArray, names: StrArray, tasks: Mapping[str, Task]) -> Predictions:

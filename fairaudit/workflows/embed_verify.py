@@ -95,10 +95,7 @@ def verify(space: Space, grouped: Sequence[Groups], settings: EmbedSettings) -> 
             f"no group by {','.join(names)} holds two of {space.name}: without impostors within groups nothing is verified"
         )
         return Verification(None, pairs, scores, float("nan"), float("nan"), record, (note,))
-    notes = [
-        "pairs share people, and images: intervals of match rates know the person of the first image, not of the second, "
-        "and may be too narrow where a few people are in many impostor pairs"
-    ]
+    notes: list[str] = []
     if settings.audit.threshold is not None:
         threshold = settings.audit.threshold
         fmr = float((impostors >= threshold).mean())

@@ -13,6 +13,7 @@ from fairaudit.errors import UnknownNameError, UsageError
 from fairaudit.metrics.clusters import by_person
 from fairaudit.metrics.counts import confusion
 from fairaudit.metrics.design_effects import DesignEffects, design_effects
+from fairaudit.metrics.dyads import by_dyad
 from fairaudit.metrics.groups import binned, with_unknown
 from fairaudit.metrics.histograms import group_scores
 from fairaudit.metrics.intervals import quantile, wilson
@@ -62,6 +63,7 @@ class Prepared:
         settings: what was asked.
         identity: (n,) who is on each image or ``MISSING``; None where that is not known, or does not matter.
         weight: (n,) how many images of the population each stands for, above 0; None where all stand for as many.
+        second: (n,) who is on the other image, where rows are pairs; None where they are images.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Prepared:
     settings: AuditSettings
     identity: IntArray | None = None
     weight: FloatArray | None = None
+    second: IntArray | None = None
 
     @property
     def said(self) -> str:
@@ -126,7 +129,7 @@ class Prepared:
         table = Table(counts, self.task.classes, self.positive, s.beta, s.aggregate, per_class=not self.parts)
         if self.weight is not None:
             return self._weighted(table, ids, groups)
-        rows = score_measures(self.task, ids, table, s.top_k, self.identity)
+        rows = score_measures(self.task, ids, table, s.top_k, self.identity, self.second)
         if self.parts:
             rows |= joint_measures([*self.parts.values()], ids, table, self.identity)
         return replace(table, rows=rows, effects=self._effects(ids, groups))
@@ -148,14 +151,18 @@ class Prepared:
         if self.identity is None:
             return None
         k, known = len(self.task.classes), self.identity[self.identity != MISSING]
-        if len(np.unique(known)) == len(known):
+        if self.second is None and len(np.unique(known)) == len(known):
             return None
         if len(ids) * k * k > MOST_CELLS:
             raise UsageError(
                 f"{len(ids):,} images of {k} classes are too many to be counted person by person; audit fewer at once with "
                 "--where, or take images as independent with --no-cluster"
             )
-        people = by_person(self.task.y_true, self.task.y_pred, ids, self.identity, groups, k)
+        y_true, y_pred = self.task.y_true, self.task.y_pred
+        if self.second is not None:
+            pairs = by_dyad(y_true, y_pred, ids, (self.identity, self.second), groups, k)
+            return design_effects(pairs) if pairs.repeated else None
+        people = by_person(y_true, y_pred, ids, self.identity, groups, k)
         return design_effects(people) if people.repeated else None
 
     def scores(self, ids: IntArray, groups: int) -> Scores | None:

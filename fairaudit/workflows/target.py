@@ -36,7 +36,8 @@ def prepared(predictions: Predictions, settings: AuditSettings) -> Target:
     name, task, parts = one_target(predictions, settings.target)
     positive = None if settings.positive is None else index_of("class", settings.positive, task.classes)
     decided = at_threshold(task, name, positive, settings.threshold)
-    return Prepared(name, decided, positive, parts, settings, identity, predictions.weight)
+    second = None if predictions.second is None or identity is None else predictions.second.codes
+    return Prepared(name, decided, positive, parts, settings, identity, predictions.weight, second)
 
 
 def names_labels(name: str | None, known: Iterable[str]) -> bool:

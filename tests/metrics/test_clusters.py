@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fairaudit.metrics.clusters import PersonCounts, by_person, people_note
+from fairaudit.metrics.clusters import PersonCounts, by_person
 from fairaudit.metrics.counts import Cells, confusion
+from fairaudit.metrics.people_notes import people_note
 from fairaudit.metrics.rates import RATES
 from fairaudit.predictions import MISSING, IntArray
 
