@@ -1,9 +1,9 @@
 """Embeddings as a file: a NumPy archive with one row of numbers per image and the columns that groups are made of.
 
 ``embeddings`` is (n, d); every other array of length n is a column of texts, empty where not known: ``rows`` names the
-images, ``identity`` who is on them, the others are attributes. ``fairaudit`` is JSON: the order of levels, and what the
-numbers were made with. Anybody's archive with an array ``embeddings`` and columns beside it is read; nothing in it is
-run.
+images, ``identity`` who is on them, the others are attributes; real numbers are numbers (age in years, nan where not known).
+``fairaudit`` is JSON: the order of levels, and what the numbers were made with. Anybody's archive with an array
+``embeddings`` and columns beside it is read; nothing in it is run.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from fairaudit.artifacts.folder import write_whole
 from fairaudit.errors import DataError
-from fairaudit.predictions import Column, StrArray
+from fairaudit.predictions import Column, FloatArray, StrArray
 
 FORMAT_VERSION = 1
 VALUES, ROWS, IDENTITY, ABOUT = "embeddings", "rows", "identity", "fairaudit"
@@ -37,6 +37,7 @@ class Embeddings:
         attributes: name → column.
         identity: who is on the image, where that is known.
         made: what the numbers were made with: model, layer, digests.
+        numeric: name → (n,) numbers, nan where missing, of which levels can be made.
     """
 
     values: NDArray[np.float32]
@@ -44,6 +45,7 @@ class Embeddings:
     attributes: Mapping[str, Column]
     identity: Column | None = None
     made: Mapping[str, Any] = field(default_factory=dict)
+    numeric: Mapping[str, FloatArray] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -93,7 +95,7 @@ def write_embeddings(embeddings: Embeddings, path: Path) -> None:
         DataError: a column has the name of something else in the file.
     """
     columns = embeddings.columns()
-    if taken := {VALUES, ROWS, ABOUT} & set(columns):
+    if taken := {VALUES, ROWS, ABOUT} & {*columns, *embeddings.numeric}:
         raise DataError(f"a column of embeddings cannot be called {taken.pop()!r}; rename it")
     about = {
         "version": FORMAT_VERSION,
@@ -104,6 +106,7 @@ def write_embeddings(embeddings: Embeddings, path: Path) -> None:
         VALUES: embeddings.values,
         ROWS: np.array([str(row) for row in embeddings.rows], dtype=np.str_),
         **{name: np.array([value or "" for value in one.values()], dtype=np.str_) for name, one in columns.items()},
+        **{name: values.astype(np.float64) for name, values in embeddings.numeric.items()},
         ABOUT: np.array(json.dumps(about, ensure_ascii=False, default=str)),
     }
     stream = io.BytesIO()
@@ -133,14 +136,16 @@ def read_embeddings(paths: Sequence[Path]) -> Embeddings:
                 f"{path} has embeddings of {part.values.shape[1]} numbers and {paths[0]} of {first.values.shape[1]}: they "
                 "are of different models or layers and cannot be audited together"
             )
-        if set(part.columns()) != set(first.columns()):
-            differ = sorted(set(part.columns()) ^ set(first.columns()))
+        known, own = ({*one.columns(), *one.numeric} for one in (first, part))
+        if known != own or set(part.numeric) != set(first.numeric):
+            differ = sorted(known ^ own) or sorted(set(part.numeric) ^ set(first.numeric))
             raise DataError(f"{path} and {paths[0]} have different columns: {', '.join(differ)}")
     rows = np.concatenate([part.rows for part in parts])
     _check_unique(rows, "the files together")
     joined = {name: _joined([part.columns()[name] for part in parts]) for name in first.columns()}
     values = np.concatenate([part.values for part in parts])
-    return Embeddings(values, rows, joined, joined.pop(IDENTITY, None), first.made)
+    numeric = {name: np.concatenate([part.numeric[name] for part in parts]) for name in first.numeric}
+    return Embeddings(values, rows, joined, joined.pop(IDENTITY, None), first.made, numeric)
 
 
 def _read(path: Path) -> Embeddings:
@@ -163,15 +168,19 @@ def _read(path: Path) -> Embeddings:
     found = check_values(values, list(rows), str(path))
     _check_unique(rows, str(path))
     columns: dict[str, Column] = {}
+    numeric: dict[str, FloatArray] = {}
     for name, array in arrays.items():
         if array.shape != (n,):
             raise DataError(f"{path}: the column {name!r} is {_shape(array)}, but there are {n:,} embeddings")
+        if array.dtype.kind == "f" and name != IDENTITY:
+            numeric[name] = array.astype(np.float64)
+            continue
         if array.dtype.kind not in "USiub":
-            raise DataError(f"{path}: the column {name!r} holds {array.dtype}; columns are texts or whole numbers")
+            raise DataError(f"{path}: the column {name!r} holds {array.dtype}; columns are texts or numbers")
         texts = array.astype(np.str_).tolist()
         levels = about.get("levels", {}).get(name)
         columns[name] = Column.of(texts, levels if set(texts) - {""} <= set(levels or ()) else None)
-    return Embeddings(found, rows, columns, columns.pop(IDENTITY, None), about.get("made", {}))
+    return Embeddings(found, rows, columns, columns.pop(IDENTITY, None), about.get("made", {}), numeric)
 
 
 def _about(array: NDArray[Any] | None, path: Path) -> dict[str, Any]:

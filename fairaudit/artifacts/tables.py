@@ -1,9 +1,9 @@
 """The table of predictions as a file: ours with everything declared, anybody's with a few hints.
 
 Our columns: ``row``; for each target ``T``: ``T`` (label), ``T_pred`` and ``T_score[CLASS]``; the attributes; numbers;
-``identity``, and ``second`` where rows are pairs; ``weight``. In Parquet every categorical column is dictionary-encoded with
-all of its declared levels, in order, and the schema metadata ``fairaudit`` says which column is what. A CSV holds the same
-columns but cannot declare absent levels.
+``identity``, and ``second`` where rows are pairs; ``weight``. In Parquet every categorical column is dictionary-encoded
+with all of its declared levels, in order, and the schema metadata ``fairaudit`` says which column is what. A CSV holds the
+same columns but cannot declare absent levels.
 """
 
 from __future__ import annotations

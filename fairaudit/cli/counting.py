@@ -102,7 +102,7 @@ def counting(
         UsageError: edges cannot be read.
     """
     return {
-        "bins": dict(_edges(text) for text in bins) if bins else None,
+        "bins": edges(bins),
         "missing": missing,
         "threshold": threshold,
         "beta": tuple(beta) if beta else None,
@@ -130,6 +130,11 @@ def asked_besides(label_noise: Sequence[str] | None, shrink: bool, by: Iterable[
 
         noise = read(label_noise, list(dict.fromkeys(name for names in by for name in names)))
     return {"label_noise": noise, "shrink": True if shrink else None}
+
+
+def edges(bins: Iterable[str] | None) -> dict[str, tuple[float, ...]] | None:
+    """``age=0,18,40`` … as attribute → where its levels start; None where there is none."""
+    return dict(_edges(text) for text in bins) if bins else None
 
 
 def _edges(text: str) -> tuple[str, tuple[float, ...]]:

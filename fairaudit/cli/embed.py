@@ -111,8 +111,10 @@ def embed(
     data_option: o.DataOption = None,
     of: Of = None,
     by: o.By = None,
+    given: o.Given = None,
     privileged: o.Privileged = None,
     where: o.Where = None,
+    bins: c.Bins = None,
     k: K = None,
     pairs: Pairs = None,
     fmr: Fmr = None,
@@ -158,7 +160,7 @@ def embed(
 
     if format_ not in _FORMATS:
         raise UsageError(
-            f"--format {format_!r}: choose from {', '.join(_FORMATS)}; the tables of a run folder have every one"
+            f"--format {format_!r}: choose from {', '.join(_FORMATS)}; 'fairaudit report' shows a run folder in others"
         )
     if fmr is not None and threshold is not None:
         raise UsageError("--fmr sets the threshold that --threshold gives: say one of them")
@@ -167,6 +169,8 @@ def embed(
     audit = p.given(
         target=target,
         by=p.groupings(by),
+        given=p.groupings(given),
+        bins=c.edges(bins),
         privileged=p.levels(privileged),
         where=where,
         confidence=p.first(confidence, gate.confidence),

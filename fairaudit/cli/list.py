@@ -18,12 +18,13 @@ _FLAGS = {
     "methods": "--method NAME:KEY=VALUE,…",
     "reports": "--option KEY=VALUE",
 }
-SCHEMAS = ("audit", "comparison", "mitigation")
+SCHEMAS = ("audit", "comparison", "embedding", "mitigation")
 Name = Annotated[
     str | None,
     typer.Argument(
         metavar="NAME",
-        help="One dataset, loss, method or report: all of its card. Of schema: audit (default), comparison, mitigation.",
+        help="One dataset, loss, method or report: all of its card. Of schema: audit (default), comparison, embedding, "
+        "mitigation.",
     ),
 ]
 
@@ -62,6 +63,10 @@ def _schema(name: str) -> str:
         from fairaudit.artifacts.comparison_schema import comparison_schema
 
         return json.dumps(comparison_schema(), indent=2)
+    if name == "embedding":
+        from fairaudit.artifacts.embedding_schema import embedding_schema
+
+        return json.dumps(embedding_schema(), indent=2)
     if name == "mitigation":
         from fairaudit.artifacts.mitigation_schema import mitigation_schema
 

@@ -21,7 +21,8 @@ Run = Annotated[
     Path,
     typer.Argument(
         metavar="RUN",
-        help="Run folder, folder of a comparison or an experiment, or an audit.json, comparison.json, mitigation.json.",
+        help="Run folder, folder of a comparison or an experiment, or one's audit.json, embedding.json, comparison.json, "
+        "mitigation.json.",
     ),
 ]
 Option = Annotated[
@@ -64,7 +65,7 @@ def report(
     out: OutFile = None,
     quiet: o.Quiet = False,
 ) -> int:
-    """Print a stored audit, comparison or experiment in any format, or write it to a file.
+    """Print a stored audit (of embeddings too), comparison or experiment in any format, or write it to a file.
 
     fairaudit report runs/mine --format markdown
 

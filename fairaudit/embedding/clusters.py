@@ -14,20 +14,23 @@ LARGEST = 2000
 """Rows that are clustered; of more, as many whole classes as fit."""
 
 
-def clustering(unit: Vectors, classes: IntArray, seed: int) -> tuple[float, float]:
+def clustering(unit: Vectors, classes: IntArray, seed: int, at_most: int | None = None) -> tuple[float, float]:
     """Normalised mutual information and pairwise F1 of clusters and classes; nan of fewer than two classes.
+
+    Both depend on how many classes there are: groups are to be compared by equally many.
 
     Args:
         unit: (n, d) a group's rows of length 1.
         classes: (n,) their classes, none missing.
         seed: of the first centres, and of the sample.
+        at_most: classes at the most; None takes as many as fit.
     """
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.metrics import normalized_mutual_info_score
     from sklearn.metrics.cluster import pair_confusion_matrix
 
-    kept = whole_classes(np.arange(len(classes)), classes, LARGEST, seed)
+    kept = whole_classes(np.arange(len(classes)), classes, LARGEST, seed, at_most)
     names = np.unique(classes[kept])
     if len(names) < 2:
         return float("nan"), float("nan")

@@ -91,7 +91,7 @@ def _probes(fitted: int) -> Mapping[str, Any]:
 
 def _probed(said: IntArray, y: IntArray, persons: IntArray, confidence: float) -> Probed:
     right = np.where(said == MISSING, np.nan, (said == y).astype(np.float64))
-    (accuracy,) = clustered_means(right, np.zeros(len(y), dtype=np.int64), persons, 1, confidence)
+    (accuracy,) = clustered_means(right, np.zeros(len(y), dtype=np.int64), persons, 1).estimates(confidence)
     names, sizes = np.unique(y, return_counts=True)
     balanced = float(np.mean([np.nanmean(right[y == v]) for v in names]))
     return Probed(accuracy, balanced, float(sizes.max() / sizes.sum()), len(names))

@@ -3,10 +3,10 @@
 Alignment and uniformity are Wang and Isola's (2020): the mean squared distance of images of one class, and the
 logarithm of the mean of exp(−2 × squared distance) over all pairs. Intra is the mean cosine distance within a class,
 averaged over classes; inter the mean cosine distance of class centroids brought to length 1; their quotient tells how
-much room a class takes (Roth et al. 2020). Crowding asks whether people of a group are taken for each other: the mean
-cosine distance of images of different classes. Density is the mean cosine distance to the nearest image of another
-class. The ρ-spectrum is the Kullback–Leibler divergence of uniform shares from those of the singular values: 0 where
-every direction is used alike.
+much room a class takes (Roth et al. 2020). Crowding asks whether people of a group are taken for each other (``crowding``).
+Density is the mean cosine distance to the nearest image of another class. The ρ-spectrum is the Kullback–Leibler divergence
+of uniform shares from those of the singular values: 0 where every direction is used alike. Among more images the nearest is
+nearer, and more directions are used: both are taken of equally many images of each group.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fairaudit.metrics.crowding import Crowding, crowding
 from fairaudit.metrics.retrieval import Vectors
 from fairaudit.predictions import FloatArray, IntArray
 
@@ -34,10 +35,9 @@ class Geometry:
         intra: cosine distance within classes.
         inter: cosine distance between centroids of classes.
         ratio: intra ÷ inter.
-        crowding: mean cosine distance of images of different classes; small where they are crowded together.
+        crowding: cosine distance of images of different classes; small where they are crowded together.
         density: mean cosine distance to the nearest image of another class; small where it is dense.
-        spectrum: ρ, of ``spectrum_rows`` rows.
-        spectrum_rows: equally many of each group, for ρ depends on their number.
+        spectrum: ρ.
     """
 
     alignment: float
@@ -45,19 +45,19 @@ class Geometry:
     intra: float
     inter: float
     ratio: float
-    crowding: float
+    crowding: Crowding
     density: float
     spectrum: float
-    spectrum_rows: int
 
 
-def geometry(unit: Vectors, classes: IntArray, spectrum_rows: int, seed: int) -> Geometry:
+def geometry(unit: Vectors, classes: IntArray, people: IntArray, rows: int, seed: int) -> Geometry:
     """Measure one group.
 
     Args:
         unit: (n, d) the group's rows of length 1, n ≥ 1.
         classes: (n,) their classes, none missing.
-        spectrum_rows: rows that ρ is taken of.
+        people: (n,) who is on the image; ``MISSING`` is somebody who is on no other one.
+        rows: that density and ρ are taken of; both are nan of a group that has fewer.
         seed: of the samples.
     """
     place = np.unique(classes, return_inverse=True)[1]
@@ -68,19 +68,21 @@ def geometry(unit: Vectors, classes: IntArray, spectrum_rows: int, seed: int) ->
     # Σ over ordered pairs of distinct images of a class of their cosine
     cosines, pairs = squares - sizes, sizes * (sizes - 1)
     several = pairs > 0
-    n = float(len(unit))
     with np.errstate(divide="ignore", invalid="ignore"):
         same = float(cosines.sum() / pairs.sum()) if several.any() else np.nan
         intra = float((1 - cosines[several] / pairs[several]).mean()) if several.any() else np.nan
         centres = sums / np.sqrt(squares)[:, None]
         k = len(sizes)
-        apart = float(((sums.sum(0) ** 2).sum() - squares.sum()) / (n * n - (sizes**2).sum())) if k > 1 else np.nan
         inter = float(1 - ((centres.sum(0) ** 2).sum() - k) / (k * (k - 1))) if k > 1 else np.nan
-    uniformity, density = _pairwise(unit, place, seed)
-    chosen = np.random.default_rng(seed).permutation(len(unit))[:spectrum_rows]
+    order = np.random.default_rng(seed).permutation(len(unit))
+    uniformity, _ = _pairwise(unit[order[:LARGEST]], place[order[:LARGEST]])
     ratio = intra / inter if inter > 0 else np.nan
-    rho = spectrum(unit[chosen])
-    return Geometry(2 - 2 * same, uniformity, intra, inter, ratio, 1 - apart, density, rho, len(chosen))
+    density = rho = float("nan")
+    if len(unit) >= rows:
+        _, density = _pairwise(unit[order[:rows]], place[order[:rows]])
+        rho = spectrum(unit[order[:rows]])
+    crowded = crowding(unit, classes, people)
+    return Geometry(2 - 2 * same, uniformity, intra, inter, ratio, crowded, density, rho)
 
 
 def spectrum(rows: Vectors) -> float:
@@ -98,11 +100,8 @@ def spectrum(rows: Vectors) -> float:
     return float(-np.log(len(shares)) - np.log(shares).mean())
 
 
-def _pairwise(unit: Vectors, place: IntArray, seed: int) -> tuple[float, float]:
+def _pairwise(unit: Vectors, place: IntArray) -> tuple[float, float]:
     """Uniformity and density, block by block."""
-    if len(unit) > LARGEST:
-        chosen = np.random.default_rng(seed).permutation(len(unit))[:LARGEST]
-        unit, place = unit[chosen], place[chosen]
     n, total = len(unit), 0.0
     nearest: FloatArray = np.full(n, np.nan)
     for start in range(0, n, _BLOCK):

@@ -154,8 +154,20 @@ def usual_fmr(impostors: int) -> float:
     return next((rate for rate in _TARGETS if rate * impostors >= _FEW), _TARGETS[-1])
 
 
+def can_tell(impostors: int, fmr: float) -> bool:
+    """Whether a threshold can be set for a false match rate: at least one impostor may match.
+
+    Args:
+        impostors: how many there are.
+        fmr: the rate.
+    """
+    return fmr * impostors >= 1 - 1e-9
+
+
 def threshold_at(impostors: FloatArray, fmr: float) -> float:
     """The lowest threshold at which the false match rate is no higher than wanted; nan without impostors.
+
+    Above 1 where more impostors than that have the highest score there is.
 
     Args:
         impostors: (p,) scores of impostors.

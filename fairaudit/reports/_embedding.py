@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from fairaudit.reports import _wording as words
-from fairaudit.reports._sheets import Sheet, in_terminal
+from fairaudit.reports._sheets import Sheet, in_markdown, in_terminal
 from fairaudit.results import Estimate
 from fairaudit.results.embedding import EmbeddedGroup, EmbeddedGrouping, EmbeddingResult
 
@@ -16,6 +16,7 @@ GEOMETRY = (
     "of different classes; density: to the nearest of them; both are small where different classes lie close. ρ: 0 where "
     "every direction is used alike."
 )
+_GAPS = {"fmr": "FMR", "fnmr": "FNMR"}
 _MEASURES = {"r_precision": "R-precision", "map_at_r": "MAP@R", "map_at_1000": "mAP@1000"}
 
 
@@ -27,9 +28,22 @@ def terminal(result: EmbeddingResult, width: int = 80, color: bool = False) -> s
         width: columns of the terminal.
         color: whether headings are bold.
     """
+    return in_terminal(title(result), lead(result), _every(result), width, color)
+
+
+def markdown(result: EmbeddingResult) -> str:
+    """As GitHub-flavoured Markdown.
+
+    Args:
+        result: the audit.
+    """
+    return in_markdown(title(result), lead(result), _every(result))
+
+
+def _every(result: EmbeddingResult) -> list[Sheet]:
     sheets = [sheet for one in result.groupings for sheet in of_grouping(result, one)]
     notes = [Sheet("Notes", (), (), notes=result.notes)] if result.notes else []
-    return in_terminal(title(result), lead(result), [*sheets, *besides(result), *notes], width, color)
+    return [*sheets, *besides(result), *notes]
 
 
 def title(result: EmbeddingResult) -> str:
@@ -48,20 +62,20 @@ def lead(result: EmbeddingResult) -> list[str]:
         gap = one.gaps.get(recall)
         if gap is not None:
             said.append(f"by {by}: {measure(recall)} gap {words.estimate(gap)}")
-        if not math.isnan(one.crowding_gap):
+        if one.crowding_gap.support:
             worst = min(
                 (g for g in one.groups if not math.isnan(g.geometry.get("crowding", math.nan))),
                 key=lambda g: g.geometry["crowding"],
             )
             said.append(
-                f"by {by}: different classes lie closest in {words.group_name(worst.group)}, by "
-                f"{words.number(one.crowding_gap)} less cosine distance than where they lie farthest apart"
+                f"by {by}: different classes lie closest in {words.group_name(worst.group)}; crowding gap "
+                f"{words.estimate(one.crowding_gap)} in cosine distance"
             )
-        if not math.isnan(one.majority_advantage):
+        if one.majority_advantage.support:
             largest = max(one.groups, key=lambda g: g.n)
             said.append(
                 f"by {by}: {measure(recall)} of the largest group, {words.group_name(largest.group)}, less the mean of the "
-                f"others: {words.number(one.majority_advantage, signed=True)}"
+                f"others: {words.estimate(one.majority_advantage, signed=True)}"
             )
     return said
 
@@ -87,6 +101,8 @@ def of_grouping(result: EmbeddingResult, grouping: EmbeddedGrouping) -> list[She
         sheets.append(_verification(result, grouping, by))
     if any(g.geometry for g in grouping.groups):
         sheets.append(_geometry(grouping, by))
+    if grouping.within:
+        sheets.append(_levels(result, grouping, by))
     return sheets
 
 
@@ -145,8 +161,28 @@ def _geometry(grouping: EmbeddedGrouping, by: str) -> Sheet:
         numbers = [words.number(g.geometry[name]) for name in names] + [_share(g, "nmi"), _share(g, "f1")]
         rows.append([words.group_name(g.group), *numbers])
     columns = ["", *names[:-1], "ρ", "NMI", "F1"]
-    note = f"{GEOMETRY} It is of {grouping.spectrum_rows:,} images of each group. NMI and F1: of k-means and classes."
+    note = (
+        f"{GEOMETRY} It and density are of {words.count(grouping.spectrum_rows, 'image')} of each group. NMI and F1: of "
+        f"k-means with as many clusters as classes, {grouping.cluster_classes:,} of each group at the most."
+    )
     return Sheet(f"Geometry by {by}", columns, rows, range(1, len(columns)), [note])
+
+
+def _levels(result: EmbeddingResult, grouping: EmbeddedGrouping, by: str) -> Sheet:
+    """Gaps within every level of other columns."""
+    names = [name for name in (first_recall(result), "fmr", "fnmr") if any(name in one.gaps for one in grouping.within)]
+    rows = []
+    for one in grouping.within:
+        gaps = [one.gaps.get(name) for name in names]
+        shown = [
+            "–" if gap is None else _rare(gap) if name == "fmr" else words.estimate(gap)
+            for name, gap in zip(names, gaps, strict=True)
+        ]
+        rows.append([words.group_name(one.given), f"{one.n:,}", *shown])
+    given = ", ".join(words.clean(name) for name in result.settings.get("given", ()))
+    note = "The folders of the tables hold every group within every level, and the means over levels."
+    columns = ["", "queries", *(f"{_GAPS.get(name, measure(name))} gap" for name in names)]
+    return Sheet(f"By {by} within levels of {given}", columns, rows, range(1, len(columns)), [note])
 
 
 def _share(group: EmbeddedGroup, name: str) -> str:

@@ -8,7 +8,9 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 
 from fairaudit.comparison import Change, ComparisonResult
+from fairaudit.reports._embedding_rows import MEASURES, measures
 from fairaudit.results import AuditResult, Disparity, Estimate, Group, grouping_text
+from fairaudit.results.embedding import EmbeddingResult
 from fairaudit.results.mitigation import MitigationResult
 from fairaudit.results.spreadsheet import guarded
 
@@ -65,12 +67,25 @@ def render_mitigation(result: MitigationResult) -> str:
     return _text(*table_of(result))
 
 
-def table_of(result: AuditResult | ComparisonResult | MitigationResult) -> tuple[tuple[str, ...], Iterator[Row]]:
+def render_embedding(result: EmbeddingResult) -> str:
+    """Write every measure of an embedding space as a table with the columns of ``MEASURES``.
+
+    Args:
+        result: the audit.
+    """
+    return _text(*table_of(result))
+
+
+def table_of(
+    result: AuditResult | ComparisonResult | MitigationResult | EmbeddingResult,
+) -> tuple[tuple[str, ...], Iterator[Row]]:
     """The columns of a record's table, and its rows as values; what is undefined or unknown is an empty text.
 
     Args:
-        result: an audit, a comparison or an experiment.
+        result: an audit, of embeddings or of a table, a comparison or an experiment.
     """
+    if isinstance(result, EmbeddingResult):
+        return MEASURES, measures(result)
     if isinstance(result, AuditResult):
         return HEADER, rows(result)
     return (CHANGES, _changes(result)) if isinstance(result, ComparisonResult) else (NUMBERS, _arms(result))

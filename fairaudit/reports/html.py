@@ -10,6 +10,7 @@ from fairaudit.reports import _wording as words
 from fairaudit.reports._besides import asides
 from fairaudit.reports._first_screen import first_screen
 from fairaudit.reports._html_comparison import comparison_page
+from fairaudit.reports._html_embedding import embedding_page, embedding_pictures
 from fairaudit.reports._html_mitigation import mitigation_page
 from fairaudit.reports._labels import label_metrics, labels_of
 from fairaudit.reports._page import (
@@ -26,6 +27,7 @@ from fairaudit.reports._page import (
 from fairaudit.reports._pictures import Pictures, pictures
 from fairaudit.reports._selection import chosen_metrics, shown_metrics
 from fairaudit.results import AuditResult, GroupingResult, from_record, to_record
+from fairaudit.results.embedding import EmbeddingResult
 from fairaudit.results.mitigation import MitigationResult
 
 SHORT = 12
@@ -72,6 +74,17 @@ def render_mitigation(result: MitigationResult) -> str:
         result: the experiment.
     """
     return mitigation_page(result)
+
+
+def render_embedding(result: EmbeddingResult, *, model: str = "", data: str = "") -> str:
+    """Write an audit of embeddings as one HTML file.
+
+    Args:
+        result: the audit.
+        model: what made the embeddings, as the page shall name it; a record alone does not know.
+        data: the images, likewise.
+    """
+    return embedding_page(result, embedding_pictures(result), ", ".join(filter(None, (model, data))))
 
 
 def as_stored(result: AuditResult) -> AuditResult:

@@ -1,12 +1,15 @@
 """The record itself, the same text as ``audit.json``, for programs.
 
-Comparisons are the text of ``comparison.json``, experiments of ``mitigation.json``.
+Comparisons are the text of ``comparison.json``, experiments of ``mitigation.json``, audits of embeddings of
+``embedding.json``.
 """
 
 from __future__ import annotations
 
 from fairaudit.comparison import ComparisonResult, comparison_json
 from fairaudit.results import AuditResult, to_json
+from fairaudit.results.embedding import EmbeddingResult
+from fairaudit.results.embedding_record import embedding_json
 from fairaudit.results.mitigation import MitigationResult, mitigation_json
 
 
@@ -35,3 +38,12 @@ def render_mitigation(result: MitigationResult) -> str:
         result: the experiment.
     """
     return mitigation_json(result)
+
+
+def render_embedding(result: EmbeddingResult) -> str:
+    """Write an audit of embeddings as JSON, laid out as ``fairaudit list schema embedding`` publishes.
+
+    Args:
+        result: the audit.
+    """
+    return embedding_json(result)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from fairaudit.comparison import Change, ComparisonResult, PairComparison, Trend
 from fairaudit.reports import _comparison as compared
+from fairaudit.reports import _embedding as embedded
 from fairaudit.reports import _mitigation as mitigated
 from fairaudit.reports import _wording as words
 from fairaudit.reports._besides import SHRUNK, Aside, Cell, asides, shrunk_column
@@ -24,6 +25,7 @@ from fairaudit.reports._selection import (
     worst_first,
 )
 from fairaudit.results import AuditResult, Estimate, GroupingResult, RuleResult, Verdict
+from fairaudit.results.embedding import EmbeddingResult
 from fairaudit.results.mitigation import MitigationResult, Number
 
 
@@ -99,6 +101,15 @@ def render_mitigation(result: MitigationResult) -> str:
         lines += ["", f"### By {_safe(words.grouping_name(by))}", "", *_table(("arm", *heads), rows)]
     lines += ["", *(f"- {_safe(line)}" for line in mitigated.sentences(result))]
     return "\n".join([*lines, *(f"- {_safe(words.clean(note))}" for note in result.notes)]).rstrip() + "\n"
+
+
+def render_embedding(result: EmbeddingResult) -> str:
+    """Write an audit of embeddings as Markdown.
+
+    Args:
+        result: the audit.
+    """
+    return embedded.markdown(result)
 
 
 def _number(one: Number | None) -> str:

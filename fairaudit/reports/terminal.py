@@ -10,6 +10,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from fairaudit.comparison import ComparisonResult
+from fairaudit.reports import _embedding as embedded
 from fairaudit.reports import _wording as words
 from fairaudit.reports._besides import SHRUNK, Aside, Cell, asides, shrunk_column
 from fairaudit.reports._footnotes import STYLES, Footnotes
@@ -30,6 +31,7 @@ from fairaudit.reports._selection import (
 from fairaudit.reports._terminal_comparison import comparison_text
 from fairaudit.reports._terminal_mitigation import mitigation_text
 from fairaudit.results import AuditResult, Disparity, GroupingResult, GroupResult, RuleResult, Verdict
+from fairaudit.results.embedding import EmbeddingResult
 from fairaudit.results.mitigation import MitigationResult
 
 
@@ -78,6 +80,17 @@ def render_mitigation(result: MitigationResult, *, width: int = 80, color: bool 
         color: whether to colour what is also marked by a sign.
     """
     return mitigation_text(result, width, color)
+
+
+def render_embedding(result: EmbeddingResult, *, width: int = 80, color: bool = False) -> str:
+    """Write an audit of embeddings for a terminal.
+
+    Args:
+        result: the audit.
+        width: columns of the terminal; tables are split, never cut.
+        color: whether headings are bold.
+    """
+    return embedded.terminal(result, width, color)
 
 
 class _Page:

@@ -1,16 +1,14 @@
-"""The audit of an embedding space as a record: what ``embedding.json`` holds."""
+"""The audit of an embedding space: frozen records that mirror ``embedding.json`` field by field."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from fairaudit.results.audit import Estimate, Group
-from fairaudit.results.plain import plain
 
-EMBEDDING_SCHEMA_VERSION = 1
+EMBEDDING_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -66,6 +64,21 @@ class EmbeddedGroup:
 
 
 @dataclass(frozen=True)
+class EmbeddedLevel:
+    """One grouping within one level of other columns.
+
+    Attributes:
+        given: column → level.
+        n: queries with something to find.
+        gaps: measure → gap over groups, ``recall_at_1``, ``fmr``, ``fnmr``.
+    """
+
+    given: Group
+    n: int
+    gaps: Mapping[str, Estimate]
+
+
+@dataclass(frozen=True)
 class EmbeddedGrouping:
     """What was found by one grouping.
 
@@ -77,15 +90,19 @@ class EmbeddedGrouping:
             different people (Dullerud et al. 2022, first sense).
         majority_advantage: recall@k of the largest group less the mean of the others: are the features better for the
             majority (second sense).
-        spectrum_rows: rows of each group that its spectrum was taken of.
+        spectrum_rows: rows of each group that its spectrum and density were taken of, which depend on their number.
+        cluster_classes: classes of each group that were clustered, likewise.
+        within: the same within levels of other columns.
     """
 
     by: tuple[str, ...]
     groups: tuple[EmbeddedGroup, ...]
     gaps: Mapping[str, Estimate]
-    crowding_gap: float
-    majority_advantage: float
+    crowding_gap: Estimate
+    majority_advantage: Estimate
     spectrum_rows: int
+    cluster_classes: int
+    within: tuple[EmbeddedLevel, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -164,6 +181,7 @@ class EmbeddingResult:
         trained: by grouping, classifier and training data.
         places: the map; empty where it was left out.
         notes: what a reader must know.
+        schema_version: version of this record's layout.
     """
 
     settings: Mapping[str, Any]
@@ -176,54 +194,4 @@ class EmbeddingResult:
     trained: tuple[Trained, ...] = ()
     places: tuple[Place, ...] = ()
     notes: tuple[str, ...] = ()
-
-    def to_record(self) -> dict[str, Any]:
-        """Everything in JSON's types; None where a number is undefined."""
-        return {"schema_version": EMBEDDING_SCHEMA_VERSION, **_record(self)}
-
-
-def embedding_json(result: EmbeddingResult) -> str:
-    """``embedding.json``: deterministic, without times or paths; one group, probe, classifier or place a line.
-
-    Args:
-        result: the audit.
-    """
-    record = result.to_record()
-    short = {"leaks", "trained", "places"}
-    lines = []
-    for key, value in record.items():
-        if key in short and value:
-            rows = ",\n".join(f"  {_compact(one)}" for one in value)
-            lines.append(f' "{key}": [\n{rows}\n ]')
-        elif key == "groupings":
-            lines.append(f' "{key}": [\n' + ",\n".join(_grouping(one) for one in value) + "\n ]")
-        else:
-            lines.append(f' "{key}": {_compact(value)}')
-    return "{\n" + ",\n".join(lines) + "\n}\n"
-
-
-def _grouping(record: Mapping[str, Any]) -> str:
-    parts = []
-    for key, value in record.items():
-        if key == "groups":
-            parts.append('   "groups": [\n' + ",\n".join(f"    {_compact(one)}" for one in value) + "\n   ]")
-        else:
-            parts.append(f'   "{key}": {_compact(value)}')
-    return "  {\n" + ",\n".join(parts) + "\n  }"
-
-
-def _compact(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
-
-
-def _record(value: Any) -> Any:
-    if is_dataclass(value) and not isinstance(value, type):
-        found = {one.name: _record(getattr(value, one.name)) for one in fields(value)}
-        if isinstance(value, Estimate) and value.reason is None:
-            del found["reason"]
-        return found
-    if isinstance(value, Mapping):
-        return {str(key): _record(one) for key, one in value.items()}
-    if isinstance(value, tuple | list):
-        return [_record(one) for one in value]
-    return plain(value)
+    schema_version: int = EMBEDDING_VERSION

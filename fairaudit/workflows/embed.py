@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from fairaudit.artifacts.embedding_audits import EMBEDDING, write_embedding_audit
 from fairaudit.artifacts.embeddings import Embeddings, read_embeddings, write_embeddings
 from fairaudit.artifacts.folder import check_replaceable, write_run, write_whole
 from fairaudit.artifacts.records import AUDIT, write_audit, write_json
@@ -19,13 +20,14 @@ from fairaudit.artifacts.tables import write_predictions
 from fairaudit.config import EmbedSettings, EvaluateConfig
 from fairaudit.errors import UsageError
 from fairaudit.results import AuditResult
-from fairaudit.results.embedding import EmbeddingResult, embedding_json
+from fairaudit.results.embedding import EmbeddingResult
+from fairaudit.results.embedding_record import embedding_from_record, embedding_record
 from fairaudit.workflows import run_reports
 from fairaudit.workflows.embed_audit import Audited, audit_embeddings
 from fairaudit.workflows.provenance import environment
 from fairaudit.workflows.run_reports import FIGURES, PAGE
 
-RECORD, ARCHIVE = "embedding.json", "embeddings.npz"
+ARCHIVE = "embeddings.npz"
 
 Progress = Callable[[int, int], None]
 Writer = Callable[[Path], None]
@@ -154,7 +156,7 @@ def _write(
 ) -> None:
     told = {"command": list(command), **record, **environment()}
     contents: dict[str, Writer] = {
-        RECORD: partial(write_whole, content=embedding_json(audited.result)),
+        EMBEDDING: partial(write_embedding_audit, audited.result),
         "run.json": lambda path: write_json(path, told),
     }
     if keep:
@@ -168,19 +170,14 @@ def _write(
     if report:
         from fairaudit.reports._html_embedding import embedding_page, embedding_pictures
 
-        drawn = embedding_pictures(audited.result)
-        contents[PAGE] = partial(write_whole, content=embedding_page(audited.result, drawn, described(embeddings)))
+        result = embedding_from_record(embedding_record(audited.result))  # the digits that the record keeps
+        drawn = embedding_pictures(result)
+        made_with = ", ".join(filter(None, run_reports.described(told)))
+        contents[PAGE] = partial(write_whole, content=embedding_page(result, drawn, made_with))
         for one in drawn:
             contents[f"{FIGURES}/{one.name}.svg"] = partial(write_whole, content=one.svg())
             contents[f"{FIGURES}/{one.name}.png"] = partial(write_whole, content=one.png())
     write_run(out, contents)
-
-
-def described(embeddings: Embeddings) -> str:
-    """How a page names what made the embeddings: without the folders of a machine."""
-    made = embeddings.made
-    parts = [made.get("model"), made.get("architecture"), made.get("layer") and f"layer {made['layer']}", made.get("data")]
-    return ", ".join(str(part) for part in parts if part)
 
 
 def _sha256(path: Path) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -12,24 +13,23 @@ from fairaudit.config import AuditSettings, EmbedSettings
 from fairaudit.errors import DataError, UsageError, suggest
 from fairaudit.metrics.groups import Groups, cross
 from fairaudit.metrics.retrieval import Retrieval, retrieve
-from fairaudit.metrics.subset import parse_subset
 from fairaudit.predictions import MISSING, Predictions, Task
 from fairaudit.results import AuditResult
 from fairaudit.results.embedding import EmbeddingResult
 from fairaudit.workflows.audit import audit
 from fairaudit.workflows.embed_besides import leaks_of, places_of, trained_of
-from fairaudit.workflows.embed_groups import grouping_of
+from fairaudit.workflows.embed_columns import groupings, held_fixed, prepared
+from fairaudit.workflows.embed_groups import Judged, grouping_of
 from fairaudit.workflows.embed_tables import (
     GENUINE,
     HIT,
     IMPOSTOR,
     MISS,
     Space,
-    check_groupings,
     found_table,
     space_of,
 )
-from fairaudit.workflows.embed_verify import verify
+from fairaudit.workflows.embed_verify import check_genuine, verify
 from fairaudit.workflows.matching import match
 
 RETRIEVAL, WITHIN, VERIFICATION = "retrieval", "retrieval_own", "verification"
@@ -75,12 +75,12 @@ def audit_embeddings(embeddings: Embeddings, settings: EmbedSettings, announce: 
     say = announce or (lambda _: None)
     notes = [str(note) for note in (embeddings.made.get("note"),) if note]
     card = _Card(embeddings)
-    embeddings = _restricted(embeddings, settings.audit.where, notes)
+    embeddings = prepared(embeddings, settings.audit, notes)
     space = space_of(embeddings, settings.of)
-    by = check_groupings(space, settings.audit.by)
+    by, given = groupings(embeddings, settings.audit), held_fixed(embeddings, settings.audit)
     target = _target(settings)
-    grouped = [cross(space.embeddings.attributes, names) for names in by]
-    asked = settings.audit.model_copy(update={"by": by, "where": None, "threshold": None, "rules": (), "target": None})
+    grouped = _crossed(space, by)
+    asked = _for_tables(settings.audit, by)
     rules = settings.audit.rules
     say(f"retrieval: {len(embeddings):,} images against each other")
     found = retrieve(space.unit, space.classes, settings.k)
@@ -94,7 +94,7 @@ def audit_embeddings(embeddings: Embeddings, settings: EmbedSettings, announce: 
     verified = None
     if "verification" not in settings.without:
         say("verification: pairs within groups")
-        verified = verify(space, grouped, settings)
+        verified = verify(space, grouped, given, settings)
         notes += verified.notes
     if verified is not None and verified.table is not None:
         told = asked.model_copy(update={"threshold": verified.threshold})
@@ -104,16 +104,18 @@ def audit_embeddings(embeddings: Embeddings, settings: EmbedSettings, announce: 
         raise UsageError("rules about genuine need pairs: there is no verification here to judge")
     say("geometry, probes and classifiers")
     paired = tables[VERIFICATION].result if VERIFICATION in tables else None
-    groupings = tuple(
-        grouping_of(space, groups, found, one, settings, asked, paired, verified)
-        for groups, one in zip(grouped, own, strict=True)
+    judged = Judged(tables[RETRIEVAL].result, paired, verified)
+    measured = tuple(
+        grouping_of(space, groups, found, one, settings, asked, judged) for groups, one in zip(grouped, own, strict=True)
     )
-    leaks = leaks_of(space, settings) if "leakage" not in settings.without else ()
+    leaks = leaks_of(space, grouped, settings) if "leakage" not in settings.without else ()
     column, trained = (
         trained_of(space, grouped, settings, asked, notes) if "downstream" not in settings.without else ("", ())
     )
     places = places_of(space, grouped[0], asked.seed) if "map" not in settings.without else ()
     labelled = space.classes[space.classes != MISSING]
+    if space.people is None:
+        notes.append("who is on which image is not known: intervals take images as independent of each other")
     unfound = int((found.relevant == 0).sum())
     if unfound:
         notes.append(
@@ -133,6 +135,8 @@ def audit_embeddings(embeddings: Embeddings, settings: EmbedSettings, announce: 
         "min_support": asked.min_support,
         "seed": asked.seed,
         "where": settings.audit.where,
+        **({"given": list(given)} if given else {}),
+        **({"bins": {name: list(edges) for name, edges in settings.audit.bins.items()}} if settings.audit.bins else {}),
         "without": list(settings.without),
         "clustered_by": None if space.people is None else "identity",
         **({} if verified is None else verified.record),
@@ -142,7 +146,7 @@ def audit_embeddings(embeddings: Embeddings, settings: EmbedSettings, announce: 
         len(labelled),
         space.unit.shape[1],
         len(np.unique(labelled)),
-        groupings,
+        measured,
         leaks,
         column,
         trained,
@@ -162,10 +166,12 @@ def rehearse(embeddings: Embeddings, settings: EmbedSettings) -> None:
     Raises:
         FairauditError: as the audit would.
     """
-    embeddings = _restricted(embeddings, settings.audit.where, [])
+    embeddings = prepared(embeddings, settings.audit, [])
     space = space_of(embeddings, settings.of)
-    by = check_groupings(space, settings.audit.by)
+    by, given = groupings(embeddings, settings.audit), held_fixed(embeddings, settings.audit)
     target = _target(settings)
+    if "verification" not in settings.without:
+        check_genuine(space, _crossed(space, by), given)
     if settings.downstream is not None:
         match("column", settings.downstream, embeddings.columns())
     rows = np.flatnonzero(space.classes != MISSING)
@@ -175,8 +181,21 @@ def rehearse(embeddings: Embeddings, settings: EmbedSettings) -> None:
     label = np.arange(len(rows)) % 2 if target == GENUINE else right
     attributes = {name: column.take(rows) for name, column in embeddings.attributes.items()}
     table = Predictions(embeddings.rows[rows], {target: Task(classes, label, right)}, attributes)
-    asked = settings.audit.model_copy(update={"by": by, "where": None, "threshold": None})
-    _Card(embeddings).judged(table, asked, target, classes[1], settings.audit.rules)
+    _Card(embeddings).judged(table, _for_tables(settings.audit, by), target, classes[1], settings.audit.rules)
+
+
+def _crossed(space: Space, by: tuple[tuple[str, ...], ...]) -> list[Groups]:
+    grouped = [cross(space.embeddings.attributes, names) for names in by]
+    for groups in grouped:
+        if not ((groups.ids != MISSING) & (space.classes != MISSING)).any():
+            raise DataError(f"no image has a {' and a '.join(groups.by)}: there are no groups by it")
+    return grouped
+
+
+def _for_tables(settings: AuditSettings, by: tuple[tuple[str, ...], ...]) -> AuditSettings:
+    """What audits of tables are asked, whose rows are those that are audited and whose columns have levels."""
+    changes: dict[str, Any] = {"by": by, "where": None, "bins": {}, "threshold": None, "rules": (), "target": None}
+    return settings.model_copy(update=changes)
 
 
 def _target(settings: EmbedSettings) -> str:
@@ -188,24 +207,6 @@ def _target(settings: EmbedSettings) -> str:
     if target == GENUINE and "verification" in settings.without:
         raise UsageError("rules about genuine need pairs: leave out --without verification")
     return target
-
-
-def _restricted(embeddings: Embeddings, where: str | None, notes: list[str]) -> Embeddings:
-    if where is None:
-        return embeddings
-    keep = parse_subset(where).rows(embeddings.columns(), {})
-    if not keep.any():
-        raise DataError(f"no images are left after --where {where!r}; all {len(embeddings):,} were ruled out")
-    notes.append(
-        f"restricted to {int(keep.sum()):,} images by --where {where}: neither asked for nor in a gallery are others"
-    )
-    return replace(
-        embeddings,
-        values=embeddings.values[keep],
-        rows=embeddings.rows[keep],
-        attributes={name: column.take(keep) for name, column in embeddings.attributes.items()},
-        identity=None if embeddings.identity is None else embeddings.identity.take(keep),
-    )
 
 
 class _Card:

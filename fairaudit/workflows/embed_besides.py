@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fairaudit.artifacts.embeddings import IDENTITY
 from fairaudit.config import AuditSettings, EmbedSettings
 from fairaudit.embedding.clusters import clustering
 from fairaudit.embedding.downstream import LARGEST, MOST_CLASSES, downstream
@@ -25,18 +24,17 @@ MOST_PLACES = 1000
 _NO_GAP = Estimate(float("nan"), float("nan"), float("nan"), 0, "undefined: fewer than two groups")
 
 
-def clusters_of(space: Space, rows: IntArray, seed: int) -> dict[str, float]:
-    """Normalised mutual information and F1 of k-means on some rows."""
-    nmi, f1 = clustering(space.unit[rows], space.classes[rows], seed)
+def clusters_of(space: Space, rows: IntArray, seed: int, classes: int) -> dict[str, float]:
+    """Normalised mutual information and F1 of k-means on some rows of so many classes."""
+    nmi, f1 = clustering(space.unit[rows], space.classes[rows], seed, classes)
     return {"nmi": nmi, "f1": f1}
 
 
-def leaks_of(space: Space, settings: EmbedSettings) -> tuple[Leak, ...]:
+def leaks_of(space: Space, grouped: Sequence[Groups], settings: EmbedSettings) -> tuple[Leak, ...]:
     """How well every attribute that groups are made of is recovered."""
-    names = dict.fromkeys(name for by in settings.audit.by for name in by)
+    names = dict.fromkeys(name for groups in grouped for name in groups.by)
     found = []
-    for asked in names:
-        name = match("attribute", asked, space.embeddings.attributes)
+    for name in names:
         codes = space.embeddings.attributes[name].codes
         probes = leakage(space.unit, codes, space.who, settings.audit.seed, settings.audit.confidence)
         found += [Leak(name, probe, one.levels, one.accuracy, one.balanced, one.majority) for probe, one in probes.items()]
@@ -72,8 +70,10 @@ def trained_of(
                 f"classes and {LARGEST:,} images"
             )
         attributes = {one: space.embeddings.attributes[one].take(found.rows) for one in groups.by}
-        people = None if space.people is None or name == IDENTITY else space.people.take(found.rows)
-        by = asked.model_copy(update={"by": (groups.by,), "target": "told", "positive": None, "privileged": ()})
+        people = None if space.people is None else space.people.take(found.rows)
+        by = asked.model_copy(
+            update={"by": (groups.by,), "given": (), "target": "told", "positive": None, "privileged": ()}
+        )
         for (classifier, training), said in found.said.items():
             # accuracy is all that is asked for: right or wrong are the classes, whatever there is to tell
             right = Task(("wrong", "right"), np.ones(len(said), dtype=np.int64), (said == found.classes).astype(np.int64))

@@ -3,26 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from fairaudit.config import AuditSettings, EmbedSettings
 from fairaudit.errors import DataError
 from fairaudit.metrics.clustered_means import clustered_means
+from fairaudit.metrics.crowding import crowding_gap
 from fairaudit.metrics.geometry import geometry
 from fairaudit.metrics.groups import Groups
+from fairaudit.metrics.intervals import mover_mean
 from fairaudit.metrics.retrieval import Retrieval
 from fairaudit.predictions import MISSING, IntArray
-from fairaudit.results import AuditResult, Estimate, GroupingResult, group_label
-from fairaudit.results.embedding import EmbeddedGroup, EmbeddedGrouping, Verified
+from fairaudit.results import AuditResult, Disparity, Estimate, GroupingResult, group_label
+from fairaudit.results.embedding import EmbeddedGroup, EmbeddedGrouping, EmbeddedLevel, Verified
 from fairaudit.workflows.audit import audit
 from fairaudit.workflows.embed_besides import clusters_of
 from fairaudit.workflows.embed_tables import HIT, Space, found_table
 from fairaudit.workflows.embed_verify import Verification
 
-_SPECTRUM_ROWS = 1000
-_GEOMETRY = ("alignment", "uniformity", "intra", "inter", "ratio", "crowding", "density", "spectrum")
+_EQUAL_ROWS = 1000
+"""Of each group, at the most, for density and spectrum."""
+
+_GEOMETRY = ("alignment", "uniformity", "intra", "inter", "ratio", "density", "spectrum")
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """Audits of the tables that a space was turned into.
+
+    Attributes:
+        retrieval: of what was found among every image.
+        pairs: of pairs; None where there is none.
+        verified: the pairs themselves.
+    """
+
+    retrieval: AuditResult
+    pairs: AuditResult | None
+    verified: Verification | None
 
 
 def grouping_of(
@@ -32,8 +51,7 @@ def grouping_of(
     own: Retrieval,
     settings: EmbedSettings,
     asked: AuditSettings,
-    pairs: AuditResult | None,
-    verified: Verification | None,
+    judged: Judged,
 ) -> EmbeddedGrouping:
     """Measure every group of a grouping.
 
@@ -44,54 +62,101 @@ def grouping_of(
         own: queries against their own group.
         settings: what is asked.
         asked: the same for audits of tables, without rules.
-        pairs: the audit of pairs; None where there is none.
-        verified: the pairs themselves.
+        judged: the audits of tables.
 
     Raises:
         DataError: no group has anything to find again.
     """
-    single = asked.model_copy(update={"by": (groups.by,)})
+    single = asked.model_copy(update={"by": (groups.by,), "given": ()})
     full_rates, gaps = _rates(space, groups, found, settings.k, single)
     own_rates, own_gaps = _rates(space, groups, own, settings.k, single)
     gaps |= {f"own {name}": gap for name, gap in own_gaps.items()}
-    rates = None if pairs is None else next(g for g in pairs.groupings if g.by == groups.by)
+    pairs, verified = judged.pairs, judged.verified
+    rates = None if pairs is None else next(g for g in pairs.groupings if g.by == groups.by and g.given is None)
     rows = [np.flatnonzero((groups.ids == g) & (space.classes != MISSING)) for g in range(len(groups))]
     present = [g for g in range(len(groups)) if len(rows[g])]
-    most = min([_SPECTRUM_ROWS, *(len(rows[g]) for g in present)])
-    told = []
+    classes = {g: len(np.unique(space.classes[rows[g]])) for g in present}
+    # what depends on how much there is of a group is measured on equally much, groups too small to be judged aside
+    enough = [g for g in present if len(rows[g]) >= asked.min_support] or present
+    most = min([_EQUAL_ROWS, *(len(rows[g]) for g in enough)])
+    fewest = min([classes[g] for g in enough if classes[g] > 1], default=1)
+    told, crowded = [], []
     for g in present:
         shape: dict[str, float] = {}
         clusters: dict[str, float] = {}
         if "geometry" not in settings.without:
-            measured = geometry(space.unit[rows[g]], space.classes[rows[g]], most, asked.seed)
-            shape = {name: float(getattr(measured, name)) for name in _GEOMETRY}
-            clusters = clusters_of(space, rows[g], asked.seed)
+            measured = geometry(space.unit[rows[g]], space.classes[rows[g]], space.who[rows[g]], most, asked.seed)
+            crowded.append(measured.crowding)
+            shape = {name: float(getattr(measured, name)) for name in _GEOMETRY} | {"crowding": measured.crowding.value}
+            clusters = _alike(space, rows[g], classes[g], fewest, asked.seed)
         checked = None if rates is None or verified is None else _verified(verified, groups, g, rates)
-        classes = len(np.unique(space.classes[rows[g]]))
         told.append(
             EmbeddedGroup(
-                groups.as_mapping(g), len(rows[g]), classes, full_rates[g], own_rates[g], shape, clusters, checked
+                groups.as_mapping(g), len(rows[g]), classes[g], full_rates[g], own_rates[g], shape, clusters, checked
             )
         )
     if rates is not None:
-        gaps |= {
-            short: one.estimate
-            for short, name in (("fmr", "false_positive_rate"), ("fnmr", "false_negative_rate"))
-            for one in rates.disparities
-            if one.kind == "gap" and one.metric.partition("[")[0] == name
-        }
-    crowding = [one.geometry["crowding"] for one in told if np.isfinite(one.geometry.get("crowding", np.nan))]
-    recall = f"recall_at_{settings.k[0]}"
-    largest = max(told, key=lambda one: one.n)
-    others = [one.full[recall].value for one in told if one is not largest and np.isfinite(one.full[recall].value)]
+        gaps |= _match_gaps(rates.disparities)
     return EmbeddedGrouping(
         groups.by,
         tuple(told),
         gaps,
-        float(max(crowding) - min(crowding)) if len(crowding) > 1 else float("nan"),
-        float(largest.full[recall].value - np.mean(others)) if others else float("nan"),
+        crowding_gap(crowded, asked.confidence),
+        _advantage(told, f"recall_at_{settings.k[0]}", asked.min_support),
         most,
+        fewest,
+        _levels(groups.by, judged),
     )
+
+
+def _alike(space: Space, rows: IntArray, classes: int, fewest: int, seed: int) -> dict[str, float]:
+    if classes < max(fewest, 2):
+        return {"nmi": float("nan"), "f1": float("nan")}
+    return clusters_of(space, rows, seed, fewest)
+
+
+def _match_gaps(disparities: Sequence[Disparity]) -> dict[str, Estimate]:
+    """Gaps of false match and false non-match rates, which are a table's false positive and negative rates."""
+    return {
+        short: one.estimate
+        for short, name in (("fmr", "false_positive_rate"), ("fnmr", "false_negative_rate"))
+        for one in disparities
+        if one.kind == "gap" and one.metric.partition("[")[0] == name
+    }
+
+
+def _advantage(told: Sequence[EmbeddedGroup], recall: str, min_support: int) -> Estimate:
+    """Recall of the largest group less the mean of the others; groups too small to be judged are left out."""
+    known = [one.full[recall] for one in sorted(told, key=lambda one: -one.n) if one.full[recall].support >= min_support]
+    if len(known) < 2:
+        return Estimate(np.nan, np.nan, np.nan, 0, "undefined: fewer than two groups")
+    value, low, high = (np.array([getattr(one, end) for one in known]) for end in ("value", "ci_low", "ci_high"))
+    mean = float(value[1:].mean())
+    below, above = mover_mean(value[1:], low[1:], high[1:])
+    d = float(value[0]) - mean
+    return Estimate(
+        d,
+        d - float(np.hypot(value[0] - low[0], above - mean)),
+        d + float(np.hypot(high[0] - value[0], mean - below)),
+        min(one.support for one in known),
+    )
+
+
+def _levels(by: tuple[str, ...], judged: Judged) -> tuple[EmbeddedLevel, ...]:
+    """The grouping within levels of what is held fixed, level by level."""
+    recall = str(judged.retrieval.settings["target"])
+    levels: list[EmbeddedLevel] = []
+    for grouping in judged.retrieval.groupings:
+        if grouping.by != by or grouping.given is None:
+            continue
+        n = sum(one.n for one in grouping.groups)
+        gap = next((d.estimate for d in grouping.disparities if (d.metric, d.kind) == ("accuracy", "gap")), None)
+        gaps = {} if gap is None else {recall: gap}
+        if judged.pairs is not None:
+            twin = next((g for g in judged.pairs.groupings if (g.by, g.given) == (by, grouping.given)), None)
+            gaps |= {} if twin is None else _match_gaps(twin.disparities)
+        levels.append(EmbeddedLevel(grouping.given, n, gaps))
+    return tuple(levels)
 
 
 def _rates(
@@ -115,14 +180,11 @@ def _rates(
     ids: IntArray = groups.ids[found.queries]
     people = space.who[found.queries]
     for name, values in found.means.items():
-        means = clustered_means(values, ids, people, len(groups), asked.confidence)
-        for g, estimate in enumerate(means):
+        means = clustered_means(values, ids, people, len(groups))
+        for g, estimate in enumerate(means.estimates(asked.confidence)):
             told[g][name] = estimate
-        known = [one.value for one in means if one.support >= asked.min_support]
-        if len(known) > 1:
-            gaps[name] = Estimate(
-                max(known) - min(known), float("nan"), float("nan"), min(o.support for o in means if o.support)
-            )
+        if (gap := means.gap(asked.confidence, asked.min_support)) is not None:
+            gaps[name] = gap
     return told, gaps
 
 

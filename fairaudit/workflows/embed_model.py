@@ -63,8 +63,9 @@ def embeddings_of(
         FairauditError: anything that a user can mend.
     """
     try:
-        wants = [*asked.audit.by, asked.of or (), (asked.downstream,) if asked.downstream else ()]
-        options = {**audit_options(config.data, None, [names for names in wants if names]), **config.data_options}
+        wants = [*asked.audit.by, *asked.audit.given, asked.of or (), (asked.downstream,) if asked.downstream else ()]
+        levels = [tuple(name for name in names if name not in asked.audit.bins) for names in wants]
+        options = {**audit_options(config.data, None, [names for names in levels if names]), **config.data_options}
         manifest = load_dataset(config.data, config.root, config.split, **options)
         by = asked.audit.by or tuple(g for g in manifest.card.by if set(g) <= set(manifest.attributes))
         if config.limit is not None:
@@ -116,7 +117,7 @@ def embeddings_of(
             "images_per_second": round(found.images_per_second, 2),
         },
     }
-    embeddings = Embeddings(values, found.rows, columns.attributes, columns.identity, made)
+    embeddings = Embeddings(values, found.rows, columns.attributes, columns.identity, made, columns.numeric)
     return Made(embeddings, by, record, tuple(warnings))
 
 
@@ -125,7 +126,8 @@ def _columns_only(manifest: Manifest) -> Embeddings:
     frame = manifest.frame
     identity = Column.of(frame["identity"].tolist()) if "identity" in frame.columns else None
     values = np.ones((len(frame), 1), dtype=np.float32)
-    return Embeddings(values, frame["row"].to_numpy(dtype=object), columns_of(manifest)[0], identity)
+    attributes, numeric = columns_of(manifest)
+    return Embeddings(values, frame["row"].to_numpy(dtype=object), attributes, identity, numeric=numeric)
 
 
 def _unreadable(rows: Sequence[tuple[str, str]]) -> list[str]:

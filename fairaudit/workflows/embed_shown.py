@@ -5,7 +5,8 @@ from __future__ import annotations
 from fairaudit.reports import _wording as words
 from fairaudit.reports._embedding import terminal
 from fairaudit.results import AuditResult
-from fairaudit.results.embedding import EmbeddingResult, embedding_json
+from fairaudit.results.embedding import EmbeddingResult
+from fairaudit.results.embedding_record import embedding_json
 
 
 def shown(result: EmbeddingResult, gated: AuditResult, format_: str, width: int = 80, color: bool = False) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fairaudit.artifacts.embeddings import IDENTITY, Embeddings
-from fairaudit.errors import DataError, UsageError
+from fairaudit.errors import DataError
 from fairaudit.metrics.groups import Groups, cross
 from fairaudit.metrics.retrieval import Retrieval, Vectors, normalised
 from fairaudit.metrics.verification import Pairs
@@ -85,18 +85,6 @@ def space_of(embeddings: Embeddings, of: tuple[str, ...] | None) -> Space:
 
 def _crossed(groups: Groups) -> Column:
     return Column(groups.ids, tuple(" ".join(labels) for labels in groups.labels))
-
-
-def check_groupings(space: Space, by: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:
-    """The groupings in the spelling of the columns.
-
-    Raises:
-        UsageError: none is named, or there is no such column.
-    """
-    columns = space.embeddings.attributes
-    if not by:
-        raise UsageError(f"name at least one grouping with --by ({', '.join(columns) or 'the data have no attribute'})")
-    return tuple(tuple(match("attribute", name, columns) for name in names) for names in by)
 
 
 def found_table(space: Space, found: Retrieval) -> Predictions:

@@ -8,34 +8,38 @@ from typing import Any
 
 from fairaudit import plugins
 from fairaudit.artifacts.comparisons import COMPARISON, read_comparison
+from fairaudit.artifacts.embedding_audits import EMBEDDING, read_embedding_audit
 from fairaudit.artifacts.folder import write_whole
 from fairaudit.artifacts.mitigations import MITIGATION, read_mitigation
 from fairaudit.artifacts.records import AUDIT, read_audit, read_json
 from fairaudit.comparison import ComparisonResult
 from fairaudit.errors import ArtifactError, UsageError, suggest
 from fairaudit.results import AuditResult
+from fairaudit.results.embedding import EmbeddingResult
 from fairaudit.results.mitigation import MitigationResult
 from fairaudit.workflows.run_reports import described, provenance_of
 
-Record = AuditResult | ComparisonResult | MitigationResult
+Record = AuditResult | ComparisonResult | MitigationResult | EmbeddingResult
 
 KINDS: Mapping[type[Record], tuple[str, str, str]] = {
     # record: (function of a format that renders it, the word for one, file in its folder)
     AuditResult: ("render", "an audit", AUDIT),
     MitigationResult: ("render_mitigation", "an experiment", MITIGATION),
     ComparisonResult: ("render_comparison", "a comparison", COMPARISON),
+    EmbeddingResult: ("render_embedding", "an audit of embeddings", EMBEDDING),
 }
 """Of what lies in one folder, the first is meant: an experiment's folder may hold a comparison as well."""
 
 _READERS: Mapping[type[Record], Callable[[Path], Record]] = {
     AuditResult: read_audit,
+    EmbeddingResult: read_embedding_audit,
     MitigationResult: read_mitigation,
     ComparisonResult: read_comparison,
 }
 
 
 def report(run: Path, format: str, **options: Any) -> str:  # noqa: A002 - the command's own word
-    """Render a stored audit, comparison or experiment.
+    """Render a stored audit, of a table or of embeddings, comparison or experiment.
 
     Args:
         run: a run folder, the folder of a comparison or an experiment, or the record itself.
@@ -134,6 +138,8 @@ def kind_of(run: Path) -> type[Record]:
     keys = set(record) if isinstance(record, dict) else set()
     if "arms" in keys:
         return MitigationResult
+    if "numbers" in keys:
+        return EmbeddingResult
     return ComparisonResult if "comparisons" in keys else AuditResult
 
 
@@ -180,7 +186,10 @@ def write_report(run: Path, format: str, out: Path, **options: Any) -> None:  # 
 
 
 def _models(result: Record, run: Path | None) -> str:
-    """Where the audits of an experiment's models are, for formats that show audits alone."""
+    """Where audits of tables are that formats can show which show nothing else."""
+    if isinstance(result, EmbeddingResult):
+        tables = "retrieval" if run is None else str((run if run.is_dir() else run.parent) / "retrieval")
+        return f"; or name one of its tables, {tables}"
     if not isinstance(result, MitigationResult):
         return ""
     folder = result.arms[-1].runs[0].folder

@@ -132,12 +132,19 @@ def described(record: Mapping[str, Any]) -> tuple[str, str]:
     checkpoint, images = record.get("checkpoint"), record.get("data")
     model = data = ""
     if isinstance(checkpoint, Mapping):
-        architecture = record.get("architecture") or {}
-        model = ", ".join(filter(None, [_file(checkpoint.get("path")), architecture.get("name"), _digest(checkpoint)]))
+        architecture, layer = record.get("architecture") or {}, record.get("layer")
+        parts = [_file(checkpoint.get("path")), architecture.get("name"), layer and f"layer {layer}", _digest(checkpoint)]
+        model = ", ".join(filter(None, parts))
     if isinstance(images, Mapping):
         data = f"{images.get('name')}, {images.get('images'):,} images"
     elif "predictions" in record:
         data = ", ".join(filter(None, [_file(record["predictions"]), _digest(record)]))
+    elif "embeddings" in record:
+        made = record.get("made") or {}
+        parts = [made.get("model"), made.get("architecture"), made.get("layer") and f"layer {made['layer']}"]
+        model = ", ".join(str(part) for part in parts if part)
+        files = ", ".join(_file(one["path"]) for one in record["embeddings"])
+        data = ", ".join(str(part) for part in (made.get("data"), files) if part)
     elif "audits" in record:
         data = f"{len(record['audits'])} audits merged: {', '.join(_file(path) for path in record['audits'])}"
     return model, data

@@ -57,6 +57,20 @@ def test_anybodys_archive_needs_no_more_than_numbers_and_columns(tmp_path: Path)
     assert found.attributes["bird"].levels == ("7", "9")
 
 
+def test_numbers_are_kept_as_numbers_and_joined(tmp_path: Path) -> None:
+    for name, age in (("a", [30.5, np.nan, 2.0]), ("b", [1.0, 2.0, 3.0])):
+        rows = np.array([f"{name}{i}" for i in range(3)])
+        np.savez(tmp_path / f"{name}.npz", embeddings=np.eye(3), rows=rows, age=np.array(age))
+    found = read_embeddings([tmp_path / "a.npz", tmp_path / "b.npz"])
+    np.testing.assert_array_equal(found.numeric["age"], [30.5, np.nan, 2, 1, 2, 3])
+    assert found.attributes == {}
+    write_embeddings(found, tmp_path / "c.npz")
+    np.testing.assert_array_equal(read_embeddings([tmp_path / "c.npz"]).numeric["age"], found.numeric["age"])
+    np.savez(tmp_path / "d.npz", embeddings=np.eye(3), rows=np.array([*"xyz"]), age=np.array([1, 2, 3]))
+    with pytest.raises(DataError, match=r"d.npz and .*a.npz have different columns: age"):
+        read_embeddings([tmp_path / "a.npz", tmp_path / "d.npz"])
+
+
 def test_parts_are_joined_and_their_levels_too(tmp_path: Path) -> None:
     write_embeddings(some(), tmp_path / "a.npz")
     write_embeddings(some(2, prefix="other"), tmp_path / "b.npz")
@@ -90,7 +104,7 @@ def test_what_cannot_be_used_is_refused_in_a_sentence(tmp_path: Path) -> None:
     refused(path, "3 embeddings, but 2 row names", embeddings=eye, rows=np.array(["a", "b"]))
     refused(path, "'a' occurs more than once", embeddings=eye, rows=np.array([*"aba"]))
     refused(path, "the column 'race' is 2 of", embeddings=eye, race=np.array(["a", "b"]))
-    refused(path, "the column 'age' holds float64", embeddings=eye, age=np.ones(3))
+    refused(path, "the column 'age' holds complex128; columns are texts or numbers", embeddings=eye, age=1j * np.ones(3))
     refused(path, "holds more than numbers and texts", embeddings=np.array([object()]))
     refused(path, "is damaged; embed again", embeddings=eye, fairaudit=np.array("{"))
     refused(path, "has the format version 9", embeddings=eye, fairaudit=np.array('{"version": 9}'))

@@ -116,7 +116,7 @@ def test_what_is_asked_wrongly_is_refused_in_a_sentence(cli: Cli, archive: Path,
         "--k 'one': write whole numbers with commas between them, 1,5,10"
     )
     cli("embed", archive, "--by", "place", "--format", "html").refused(
-        "--format 'html': choose from terminal, json; the tables of a run folder have every one"
+        "--format 'html': choose from terminal, json; 'fairaudit report' shows a run folder in others"
     )
     assert "--without" in cli("embed", archive, "--by", "place", "--without", "pairs").err
     cli("embed", archive, "--by", "plce").refused("unknown attribute 'plce'; did you mean 'place'?")

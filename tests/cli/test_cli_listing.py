@@ -48,6 +48,9 @@ def test_metrics_and_schema(cli: Cli) -> None:
     comparison = cli("list", "schema", "comparison").record
     jsonschema.Draft202012Validator.check_schema(comparison)
     assert comparison["title"] == "fairaudit comparison"
+    embedding = cli("list", "schema", "embedding").record
+    jsonschema.Draft202012Validator.check_schema(embedding)
+    assert embedding["title"] == "fairaudit embedding"
 
 
 @pytest.mark.parametrize("columns", [40, 80, 132])

@@ -14,6 +14,7 @@ import pytest
 
 from fairaudit import plugins
 from fairaudit.artifacts.comparisons import write_comparison
+from fairaudit.artifacts.embedding_audits import write_embedding_audit
 from fairaudit.artifacts.mitigations import write_mitigation
 from fairaudit.artifacts.records import write_audit
 from fairaudit.comparison import ComparisonResult
@@ -29,9 +30,10 @@ from fairaudit.results import (
     RuleResult,
     Verdict,
 )
+from fairaudit.results.embedding import EmbeddingResult
 from fairaudit.results.mitigation import MitigationResult
 from fairaudit.workflows.report import KINDS, Record, formats_of, rendered
-from tests.reports import records
+from tests.reports import embedded, records
 
 NAMES = plugins.names("reports")
 HOSTILE = (
@@ -104,6 +106,11 @@ BESIDES: dict[type[Record], dict[str, Record]] = {
         "plain": records.comparison(),
         "hostile": records.hostile_comparison(HOSTILE),
         "bare": records.bare_comparison(),
+    },
+    EmbeddingResult: {
+        "plain": embedded.plain(),
+        "hostile": embedded.hostile(HOSTILE),
+        "bare": embedded.bare(),
     },
     MitigationResult: {
         "plain": records.experiment(),
@@ -200,9 +207,10 @@ def test_a_format_that_cannot_show_a_record_names_those_that_can(kind: type[Reco
 def test_other_records_need_neither_torch_nor_pandas(tmp_path: Path) -> None:
     write_comparison(records.comparison(), tmp_path / "comparison.json")
     write_mitigation(records.experiment(), tmp_path / "mitigation.json")
+    write_embedding_audit(embedded.plain(), tmp_path / "embedding.json")
     code = (
         "import sys; from pathlib import Path; from fairaudit.workflows.report import formats_of, kind_of, report\n"
-        f"for path in map(Path(r'{tmp_path}').joinpath, ('comparison.json', 'mitigation.json')):\n"
+        f"for path in map(Path(r'{tmp_path}').joinpath, ('comparison.json', 'embedding.json', 'mitigation.json')):\n"
         "    assert all(report(path, name) for name in formats_of(kind_of(path)))\n"
         "print([m for m in ('torch', 'torchvision', 'timm', 'pandas') if m in sys.modules])"
     )

@@ -120,7 +120,8 @@ class FlatIndex:
 
 def test_with_faiss_the_same_is_found_though_copies_push_a_query_out(monkeypatch: pytest.MonkeyPatch) -> None:
     unit, classes = space(n=80)
-    unit[:6], classes[:6] = unit[0], classes[0]
+    unit[:6] = normalised(unit[:1] + 1e-7 * np.arange(6)[:, None])  # nearer to each other than FAISS can tell
+    classes[:6] = classes[0]
     plain = retrieve(unit, classes, KS)
     monkeypatch.setitem(sys.modules, "faiss", types.SimpleNamespace(IndexFlatIP=FlatIndex))
     monkeypatch.setattr(retrieval, "find_spec", lambda name: name == "faiss")
@@ -131,13 +132,23 @@ def test_with_faiss_the_same_is_found_though_copies_push_a_query_out(monkeypatch
     np.testing.assert_allclose(found.map_at_r, plain.map_at_r, atol=1e-6)
 
 
+def test_images_that_are_equally_near_are_in_no_order_of_the_file() -> None:
+    unit = np.tile(normalised(np.array([[1.0, 2.0]])), (400, 1))  # a network that makes the same of every image
+    classes = np.repeat(np.arange(4), 100).astype(np.int64)
+    found = retrieve(unit, classes, (1,))
+    shares = [found.hits[1][classes == c].mean() for c in range(4)]
+    assert max(shares) < 0.5, "in the order of the file one class would be found by everybody"
+    assert found.hits[1].mean() == pytest.approx(99 / 399, abs=0.07)
+    np.testing.assert_array_equal(retrieve(unit, classes, (1,)).hits[1], found.hits[1])
+
+
 def test_means_have_the_limits_of_people_and_not_of_images() -> None:
     rng = np.random.default_rng(0)
     people = np.repeat(np.arange(40), 5)
     x = np.repeat(rng.uniform(0.2, 0.8, 40), 5)
     ids = np.zeros(200, dtype=np.int64)
-    (together,) = clustered_means(x, ids, people, 1, 0.95)
-    (apart,) = clustered_means(x, ids, np.arange(200), 1, 0.95)
+    (together,) = clustered_means(x, ids, people, 1).estimates(0.95)
+    (apart,) = clustered_means(x, ids, np.arange(200), 1).estimates(0.95)
     each = x[::5]
     half = 2.0227 * each.std(ddof=1) / np.sqrt(40)  # Student's quantile of 39 degrees of freedom
     assert together.value == pytest.approx(x.mean())
@@ -148,9 +159,49 @@ def test_means_have_the_limits_of_people_and_not_of_images() -> None:
 def test_a_mean_without_variance_is_not_certain_and_an_absent_group_has_none() -> None:
     ids = np.array([0] * 12 + [2] * 4, dtype=np.int64)
     x = np.array([1.0] * 12 + [0.5, np.nan, 0.25, 0.0])
-    alike, absent, some = clustered_means(x, ids, np.repeat(np.arange(8), 2), 3, 0.95)
+    alike, absent, some = clustered_means(x, ids, np.repeat(np.arange(8), 2), 3).estimates(0.95)
     assert (alike.value, alike.ci_high) == (1.0, 1.0)
     assert alike.ci_low == pytest.approx(0.025 ** (1 / 6))  # exact limit of six people of six
     assert np.isnan(absent.value)
     assert absent.reason == "absent"
     assert (some.value, some.support) == (0.25, 3)
+
+
+def test_where_hardly_anybody_differs_a_mean_is_no_surer_than_a_share() -> None:
+    ids, people = np.zeros(60, dtype=np.int64), np.arange(60)
+    x = np.ones(60)
+    x[0] = 0.9
+    (found,) = clustered_means(x, ids, people, 1).estimates(0.95)
+    assert found.ci_low < 0.95  # that of Student is 0.995
+    assert found.ci_high == 1.0
+
+
+def test_gaps_of_means_have_limits_and_leave_small_groups_out() -> None:
+    rng = np.random.default_rng(0)
+    ids = np.repeat([0, 1, 2], [200, 200, 5]).astype(np.int64)
+    x = np.r_[rng.uniform(0, 1, 200), rng.uniform(0.2, 1, 200), np.zeros(5)]
+    means = clustered_means(x, ids, np.arange(405), 3)
+    gap = means.gap(0.95, 20)
+    assert gap is not None
+    assert gap.value == pytest.approx(x[200:400].mean() - x[:200].mean())
+    assert 0 < gap.ci_low < gap.value < gap.ci_high < 0.2
+    error = np.sqrt(x[:200].var(ddof=1) / 200 + x[200:400].var(ddof=1) / 200)
+    assert gap.ci_high - gap.value == pytest.approx(1.97 * error, rel=0.01)
+    assert means.gap(0.95, 1000) is None
+
+
+@pytest.mark.statistics
+@pytest.mark.parametrize("power", [1.0, 0.15])
+@pytest.mark.parametrize("people", [15, 60])
+def test_limits_of_means_cover(people: int, power: float) -> None:
+    rng = np.random.default_rng(3)
+    covered, trials = 0, 2000
+    truth = 1 / (1 + power)  # of a uniform number to that power, which for the small one lies near 1
+    for _ in range(trials):
+        times = rng.integers(1, 5, people)
+        x = np.repeat(rng.random(people) ** power, times)
+        (found,) = clustered_means(x, np.zeros(len(x), dtype=np.int64), np.repeat(np.arange(people), times), 1).estimates(
+            0.95
+        )
+        covered += found.ci_low <= truth <= found.ci_high
+    assert covered / trials >= 0.9

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import replace
 
 import pytest
@@ -11,52 +10,9 @@ import pytest
 from fairaudit.reports._embedding import lead, terminal
 from fairaudit.reports._figures.embedding import MOST, distances, flat, recalls, trade_off
 from fairaudit.reports._html_embedding import embedding_page, embedding_pictures
-from fairaudit.results import Estimate
-from fairaudit.results.embedding import (
-    EmbeddedGroup,
-    EmbeddedGrouping,
-    EmbeddingResult,
-    Leak,
-    Place,
-    Trained,
-    Verified,
-    embedding_json,
-)
+from fairaudit.results.embedding_record import embedding_from_record, embedding_json, embedding_record
+from tests.reports.embedded import NAN, bare, group, result
 from tests.reports.pages import tables
-
-NAN = math.nan
-UNKNOWN = Estimate(NAN, NAN, NAN, 0, "undefined")
-GEOMETRY = dict.fromkeys(("alignment", "uniformity", "intra", "inter", "ratio", "crowding", "density", "spectrum"), 0.25)
-
-
-def group(name: str, recall: float, n: int = 40, fmr: float = 0.002, crowding: float = 0.5) -> EmbeddedGroup:
-    rate = Estimate(recall, recall - 0.1, min(recall + 0.1, 1.0), n)
-    rates = {"recall_at_1": rate, "recall_at_5": rate, "map_at_r": rate}
-    pairs = Verified(
-        30, 500, Estimate(fmr, fmr / 2, fmr * 2, 500), rate, 0.12, 0.77, (0,) * 40 + (3,) * 10, (10,) * 50,
-        ((0.5, 0.5, 0.01), (0.7, 0.1, 0.1), (0.9, 0.0, 1.0)),
-    )  # fmt: skip
-    return EmbeddedGroup(
-        {"race": name}, n, 8, rates, rates, GEOMETRY | {"crowding": crowding}, {"nmi": 0.8, "f1": NAN}, pairs
-    )
-
-
-def result(*groups: EmbeddedGroup, places: int = 12) -> EmbeddingResult:
-    gap = Estimate(0.3, 0.1, 0.5, 40)
-    grouping = EmbeddedGrouping(("race",), groups, {"recall_at_1": gap, "fmr": gap}, 0.2, 0.3, 40)
-    trained = tuple(
-        Trained(
-            "kNN", ("race",), training, 50, 20, {"A": Estimate(0.9, 0.8, 0.95, 10), "B": Estimate(0.6, 0.5, 0.7, 10)}, found
-        )
-        for training, found in (("original", Estimate(0.4, 0.2, 0.6, 10)), ("rebalanced", Estimate(0.3, 0.1, 0.5, 10)))
-    )
-    settings = {
-        "class": "identity", "k": [1, 5], "confidence": 0.95, "threshold": 0.8, "fmr": 0.001, "threshold_is": "set for fmr",
-        "pairs_within": ["race"], "genuine": 60, "impostors": 1000,
-    }  # fmt: skip
-    leak = Leak("race", "linear", 2, Estimate(0.8, 0.7, 0.9, 80), 0.75, 0.6)
-    drawn = tuple(Place(i / 12, 0.5, i % 2, f"person {i // 3}") for i in range(places))
-    return EmbeddingResult(settings, 80, 512, 16, (grouping,), (leak,), "identity", trained, drawn, ("a note",))
 
 
 def test_the_terminal_says_every_table_and_rates_below_a_thousandth() -> None:
@@ -68,6 +24,7 @@ def test_the_terminal_says_every_table_and_rates_below_a_thousandth() -> None:
         "against images of the own group",
         "Verification",
         "Geometry",
+        "By race within levels of age",
         "Leakage",
         "Downstream",
     ):
@@ -80,8 +37,8 @@ def test_the_two_senses_of_an_unfair_space_name_their_groups() -> None:
     said = lead(result(group("A", 0.9, n=60), group("B", 0.6, crowding=0.3)))
     assert said == [
         "by race: recall@1 gap 0.300 [0.100, 0.500]",
-        "by race: different classes lie closest in B, by 0.200 less cosine distance than where they lie farthest apart",
-        "by race: recall@1 of the largest group, A, less the mean of the others: +0.300",
+        "by race: different classes lie closest in B; crowding gap 0.200 [0.100, 0.300] in cosine distance",
+        "by race: recall@1 of the largest group, A, less the mean of the others: +0.300 [+0.100, +0.500]",
     ]
 
 
@@ -115,11 +72,7 @@ def test_more_groups_than_colours_are_in_the_tables_and_the_largest_are_drawn() 
 
 
 def test_what_was_left_out_or_is_undefined_has_no_figure_and_no_number() -> None:
-    bare = EmbeddedGroup({"race": "A"}, 5, 5, {"recall_at_1": UNKNOWN, "recall_at_5": UNKNOWN}, {}, {}, {}, None)
-    bare = replace(bare, own=bare.full)
-    found = replace(result(bare, bare, places=0), leaks=(), trained=())
-    unknown = replace(found.groupings[0], gaps={}, crowding_gap=NAN, majority_advantage=NAN)
-    found = replace(found, groupings=(unknown,))
+    found = bare()
     assert distances(found, found.groupings[0]) is None
     assert trade_off(found.groupings[0]) is None
     assert flat(found) is None
@@ -139,3 +92,16 @@ def test_the_record_is_strict_json_in_which_nothing_undefined_is_a_number() -> N
     assert first["clusters"] == {"nmi": 0.8, "f1": None}
     assert first["full"]["recall_at_1"] == {"value": 0.9, "ci_low": 0.8, "ci_high": 1.0, "support": 40}
     assert len(record["places"]) == 12
+
+
+def test_a_record_comes_back_as_it_was() -> None:
+    kept = result(group("A", 0.9), group("B", 0.6))
+    again = embedding_from_record(json.loads(embedding_json(kept)))
+    assert embedding_json(again) == embedding_json(kept)
+    assert again.groupings[0].groups[1].verified == kept.groupings[0].groups[1].verified
+    assert again.groupings[0].within == kept.groupings[0].within
+    assert again.trained == kept.trained
+    assert [one.of for one in again.places] == [one.of for one in kept.places]
+    read = embedding_from_record(embedding_record(bare()))
+    assert embedding_json(read) == embedding_json(bare())
+    assert read.groupings[0].groups[0].full["recall_at_1"].reason == "undefined"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from fairaudit.artifacts.embeddings import Embeddings, write_embeddings
@@ -21,12 +22,13 @@ from fairaudit.errors import DataError, FairauditError, UsageError
 from fairaudit.metrics.retrieval import normalised
 from fairaudit.predictions import Column
 from fairaudit.results import Verdict
-from fairaudit.results.embedding import embedding_json
+from fairaudit.results.embedding_record import embedding_json
 from fairaudit.workflows import run_reports
 from fairaudit.workflows.audit import audit
 from fairaudit.workflows.embed import embed_files
-from fairaudit.workflows.embed_audit import Audited, audit_embeddings
+from fairaudit.workflows.embed_audit import Audited, audit_embeddings, rehearse
 from fairaudit.workflows.gate import gate
+from fairaudit.workflows.report import report, write_report
 
 SLOW: tuple[Part, ...] = ("leakage", "downstream", "map")
 
@@ -86,7 +88,8 @@ def test_recall_by_group_is_accuracy_in_a_table_and_both_are_what_a_loop_counts(
     land, sea = (
         next(v for g, v in zip(grouping.groups, values, strict=True) if g.group["place"] == p) for p in ("land", "sea")
     )
-    assert grouping.majority_advantage == pytest.approx(land - sea)
+    assert grouping.majority_advantage.value == pytest.approx(land - sea)
+    assert 0 < grouping.majority_advantage.ci_low < grouping.majority_advantage.value
     assert land > sea + 0.3
 
 
@@ -162,6 +165,15 @@ def test_the_whole_run_folder_is_read_by_what_reads_tables(tmp_path: Path, monke
     assert {one["probe"] for one in record["leaks"]} == {"linear", "kNN"}
     assert {one["training"] for one in record["trained"]} == {"original", "rebalanced"}
     page = (tmp_path / "run" / "report.html").read_text()
+    assert report(tmp_path / "run", "html") == page
+    assert report(tmp_path / "run", "json") == (tmp_path / "run" / "embedding.json").read_text()
+    assert report(tmp_path / "run" / "embedding.json", "terminal", width=100).startswith("Embeddings of 160 images by kind")
+    write_report(tmp_path / "run", "csv", tmp_path / "e.parquet")
+    assert {"retrieval", "retrieval_own", "verification", "geometry", "leakage", "downstream"} == set(
+        pq.read_table(tmp_path / "e.parquet")["part"].to_pylist()
+    )
+    with pytest.raises(UsageError, match=r"'junit' cannot show an audit of embeddings; choose from .*run/retrieval$"):
+        report(tmp_path / "run", "junit")
     assert page.count("<svg ") == 4
     assert str(tmp_path) not in page
     names = {p.name for p in (tmp_path / "run" / "figures").glob("*.svg")}
@@ -175,6 +187,7 @@ def test_the_whole_run_folder_is_read_by_what_reads_tables(tmp_path: Path, monke
             ),
         )
         assert again.groupings[0].counts == kept.groupings[0].counts
+        assert again.groupings[0].clusters == kept.groupings[0].clusters, "who is in a pair is kept, both of them"
         assert (tmp_path / "run" / folder / "report.html").is_file()
     assert gate(read_audit(tmp_path / "run" / "retrieval"), ["accuracy gap by place <= 0.05"]).verdict is Verdict.FAIL
     twice = embed_files([tmp_path / "e.npz"], asked, out=tmp_path / "run")
@@ -217,6 +230,8 @@ def test_what_cannot_be_audited_is_refused_in_a_sentence() -> None:
         audit=AuditSettings(),
     )
     lone = changed({"place": ["inland" if i in (0, 4) else "land" for i in range(160)]})
+    with pytest.raises(DataError, match="no two images are of one kind in inland"):
+        rehearse(lone, settings())  # before anything is embedded
     refused(lone, r"no two images are of one kind in inland \(2 images\) by place: a non-match rate", of=("kind",))
     nested = audit_embeddings(birds(), EmbedSettings(of=("place",), without=SLOW, audit=AuditSettings(by=(("place",),))))
     assert "verification" not in nested.tables
@@ -230,3 +245,100 @@ def test_queries_with_nothing_to_find_are_no_misses() -> None:
     found = audit_embeddings(changed({"kind": kind}), settings(without=(*SLOW, "verification", "geometry")))
     assert sum(g.full["recall_at_1"].support for g in found.result.groupings[0].groups) == 159
     assert "1 images are the only ones of their kind" in " ".join(found.result.notes)
+
+
+def test_gaps_are_told_within_levels_of_numbers_and_pairs_are_of_one_level() -> None:
+    """Birds by the sea are blurred at night alone: by day there is no gap of recall."""
+    rng = np.random.default_rng(0)
+    kind = np.arange(320) // 4
+    sea, hour = kind % 2 == 0, np.where(kind % 4 < 2, 9.5, 22.0)
+    noise = np.where(sea & (hour > 12), 3.0, 0.2)[:, None]
+    values = rng.normal(size=(80, 10))[kind] + noise * rng.normal(size=(320, 10))
+    columns = {"place": Column.of(np.where(sea, "sea", "land").tolist()), "kind": Column.of([f"k{k}" for k in kind])}
+    rows = np.array([f"{i}.jpg" for i in range(320)], dtype=object)
+    embeddings = Embeddings(values.astype(np.float32), rows, columns, numeric={"hour": hour})
+    rules = ("accuracy gap by place given hour <= 0.2",)
+    asked = settings(audit={"given": (("hour",),), "bins": {"hour": (0, 12)}, "rules": rules})
+    found = audit_embeddings(embeddings, asked)
+    day, night = found.result.groupings[0].within
+    assert (day.given, night.given) == ({"hour": "0 to <12"}, {"hour": "12 or more"})
+    assert (day.n, night.n) == (160, 160)
+    assert day.gaps["recall_at_1"].value < 0.05
+    assert night.gaps["recall_at_1"].ci_low > 0.4
+    assert found.gated.verdict is Verdict.FAIL
+    assert found.result.settings["pairs_within"] == ["place", "hour"]
+    at = {row: i for i, row in enumerate(rows)}
+    pairs = [[at[name] for name in row.split(" | ")] for row in found.tables["verification"].predictions.rows]
+    assert all(hour[a] == hour[b] and sea[a] == sea[b] for a, b in pairs)
+    with pytest.raises(UsageError, match="--given hour: hour is numeric and has no levels; say where each starts, --bins"):
+        audit_embeddings(embeddings, settings(audit={"given": (("hour",),)}))
+    with pytest.raises(
+        UsageError, match="hour is numeric and makes no groups; say where each level starts, --bins hour=0,18"
+    ):
+        audit_embeddings(embeddings, settings(audit={"by": (("hour",),)}))
+    with pytest.raises(UsageError, match="--bins place: 'land' is a level and no number"):
+        audit_embeddings(embeddings, settings(audit={"bins": {"place": (0,)}}))
+    with pytest.raises(UsageError, match="unknown numeric column in --bins: 'hours'; did you mean 'hour'"):
+        audit_embeddings(embeddings, settings(audit={"bins": {"hours": (0,)}}))
+    late = audit_embeddings(embeddings, settings(audit={"where": "hour >= 12"}, without=(*SLOW, "verification")))
+    assert late.result.n == 160
+
+
+def test_pairs_are_alike_in_what_rules_alone_ask_about() -> None:
+    asked = settings(audit={"rules": ("false_positive_rate gap by light <= 0.5",), "target": "genuine"})
+    found = audit_embeddings(birds(), asked)
+    assert [grouping.by for grouping in found.result.groupings] == [("place",), ("light",)]
+    light = birds().attributes["light"].codes
+    at = {row: i for i, row in enumerate(birds().rows)}
+    pairs = [[at[name] for name in row.split(" | ")] for row in found.tables["verification"].predictions.rows]
+    assert all(light[a] == light[b] for a, b in pairs)
+    assert found.gated.verdict is Verdict.PASS
+
+
+def test_match_rates_know_both_persons_of_a_pair() -> None:
+    found = audit_embeddings(birds(), settings(without=(*SLOW, "geometry")))
+    table = found.tables["verification"].predictions
+    assert table.identity is not None
+    assert table.second is not None
+    assert table.identity.levels == table.second.levels
+    for row, one, other in zip(table.rows, table.identity.values(), table.second.values(), strict=True):
+        assert row == f"{one} | {other}"  # of images, where nobody is known
+    named = replace(birds(), identity=birds().attributes["kind"])
+    known = audit_embeddings(named, settings(of=None, without=(*SLOW, "geometry")))
+    grouping = known.tables["verification"].result.groupings[0]
+    assert grouping.clusters is not None
+    assert list(grouping.clusters.people) == [30, 10]
+    assert any("pairs are of 40 people" in note for note in known.tables["verification"].result.notes)
+
+
+def test_a_threshold_that_cannot_be_had_is_said_and_one_that_cannot_be_told_is_left_open() -> None:
+    kept = birds()
+    values = kept.values.copy()
+    values[:40] = np.eye(10)[0]  # ten kinds that look the same
+    found = audit_embeddings(replace(kept, values=values), settings(fmr=0.001)).result
+    assert found.settings["threshold"] == 1.0
+    assert found.settings["fmr"] > 0.01
+    assert any("a false match rate of 0.001 cannot be had" in note for note in found.notes)
+    few = audit_embeddings(kept, settings(fmr=0.001)).result
+    thresholds = {g.group["place"]: g.verified.threshold for g in few.groupings[0].groups if g.verified is not None}
+    assert np.isnan(thresholds["sea"]), "of 720 impostors none may match"
+    assert 0.5 < thresholds["land"] < 1
+    given = audit_embeddings(kept, settings(audit={"threshold": 0.0})).result
+    assert (given.settings["threshold_is"], given.settings["fmr"]) == ("given", 1.0)
+
+
+def test_groups_of_different_size_are_measured_on_equally_much() -> None:
+    found = audit_embeddings(birds(), settings(without=(*SLOW, "verification"))).result.groupings[0]
+    assert (found.spectrum_rows, found.cluster_classes) == (40, 10)
+    tiny = changed({"place": ["reef" if i < 8 else "land" for i in range(160)]})
+    grouping = audit_embeddings(tiny, settings(without=(*SLOW, "verification"))).result.groupings[0]
+    assert (grouping.spectrum_rows, grouping.cluster_classes) == (152, 38)
+    reef = next(g for g in grouping.groups if g.group["place"] == "reef")
+    assert np.isnan([reef.geometry["density"], reef.geometry["spectrum"], reef.clusters["nmi"]]).all()
+    assert grouping.majority_advantage.reason == "undefined: fewer than two groups", "a reef of 8 images cannot be judged"
+
+
+def test_an_attribute_that_nobody_has_is_a_sentence() -> None:
+    nobody = changed({"place": [None] * 160})  # type: ignore[list-item]
+    with pytest.raises(DataError, match="no image has a place: there are no groups by it"):
+        audit_embeddings(nobody, settings())
