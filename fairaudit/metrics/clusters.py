@@ -97,14 +97,16 @@ class PersonCounts:
         with np.errstate(divide="ignore", invalid="ignore"):
             p = top / bottom
             # all pictures of a person alike
-            worst = _at_least_one(self._squares(n) / bottom * (pictures / bottom))
+            worst = _at_least_one(self._worst(n) / bottom * (pictures / bottom))
             residual = x - p[self.group] * n
             variance = self._variance(residual, people) / bottom**2
             effect = variance / (p * (1 - p) / pictures)
             # few people know little of their own variance (Korn & Graubard): wider by the ratio of Student's quantiles
             scarce = np.minimum(self._people_with(x > 0), self._people_with(n - x > 0))
-            student = self._student(residual, people) / stdtrit(np.maximum(pictures - 1, 1), 0.975)
-            effect = np.where(scarce < FEW, np.fmax(worst, effect), effect) * student**2
+            usual = stdtrit(np.maximum(pictures - 1, 1), 0.975)
+            effect = effect * (self._student(residual, people) / usual) ** 2
+            alike = worst * (stdtrit(np.maximum(people - 1, 1), 0.975) / usual) ** 2
+            effect = np.where(scarce < FEW, np.fmax(alike, effect), effect)
         unknown = ((people < 2) | np.isnan(variance)) & (bottom > 0)
         effect = np.where(unknown, worst, np.maximum(effect, 1.0))
         # one picture each is the plain case, and stays exactly that
@@ -157,7 +159,7 @@ class PersonCounts:
             centred = slope - (p * slope).sum((-2, -1), keepdims=True)
             size = matrices.sum((-2, -1))
             right = np.trace(matrices, axis1=-2, axis2=-1)
-            worst = _at_least_one(self._squares(size) / n * (pictures / n))
+            worst = _at_least_one(self._worst(size) / n * (pictures / n))
             scarce = np.minimum(self._people_with(right > 0), self._people_with(size - right > 0))
             for i in range(total.shape[1]):
                 pull = (matrices[:, i] * centred[self.group, i]).sum((-2, -1)) / n[self.group, i]
@@ -171,7 +173,7 @@ class PersonCounts:
         student = self._student(pull, people) / stdtrit(np.maximum(pictures - 1, 1), 0.975)
         effect = self._variance(pull, people) / independent * student**2
         size = self.counts.sum((-2, -1)).astype(np.float64)
-        uneven = _at_least_one(self._squares(size) / self._sum(size) ** 2 * pictures) > 1.0
+        uneven = _at_least_one(self._worst(size) / self._sum(size) ** 2 * pictures) > 1.0
         known = (people > 1) & uneven & np.isfinite(effect)
         least = np.ones_like(effect)
         if self.squares is not None:
@@ -211,13 +213,13 @@ class PersonCounts:
             total[:, i] = np.bincount(self.group, column, minlength=self.n_groups)
         return total.reshape(self.n_groups, *values.shape[1:])
 
-    def _squares(self, values: FloatArray | IntArray) -> FloatArray:
-        """(g, …) what persons add to a sum, squared; ``PairCounts`` knows of two persons each."""
-        return self._sum(np.asarray(values, dtype=np.float64) ** 2)
+    def _worst(self, sizes: FloatArray | IntArray) -> FloatArray:
+        """(g, …) how much pictures, so many of each person, scatter more than one if all of a person's are alike."""
+        return self._sum(np.asarray(sizes, dtype=np.float64) ** 2)
 
     def _variance(self, values: FloatArray, people: FloatArray) -> FloatArray:
         """(g, …) variance of the sum of what so many people add."""
-        return self._squares(values) * people / (people - 1)
+        return self._sum(values**2) * people / (people - 1)
 
     def _student(self, values: FloatArray, people: FloatArray) -> FloatArray:  # noqa: ARG002 (pairs ask what each adds)
         """(g, …) Student's quantile of 95 % limits from that variance."""

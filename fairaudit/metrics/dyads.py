@@ -8,6 +8,11 @@ to that person alone, so that of genuine pairs this is the variance between peop
 The factors that people few in number ask for make it unbiased where everybody meets everybody. Student's quantile has fewer
 degrees of freedom where a few people add most to the sum (Satterthwaite's, from the curtosis of what each adds). The floor
 of 1 and the precautions of few people are those of ``clusters``.
+
+In simulations (12, 30 and 100 people, who hold 0, 15 or 67 % of a score's variance; false match rates of 1, 5 and 20 %; 27
+cells of 1,000 trials) Wilson's limits of effective counts cover in 94.5 % of trials on average, and in 87.1 % at the least:
+where one pair in a hundred matches, and few people make the matches. Limits that know the first person alone cover in 83 %
+and 63 %, those of independent pairs in 64 % and 14 %.
 """
 
 from __future__ import annotations
@@ -50,6 +55,19 @@ class Dyads:
             values: (c, …) sum of each dyad.
         """
         return self._moments(values)[0] - self._twice(values)
+
+    def worst(self, sizes: FloatArray | IntArray) -> FloatArray:
+        """(g, …) how much pairs scatter more than one, at the most.
+
+        All pairs of one person's images may be alike; pairs that share one person of two have a correlation of ½ at the
+        most, for what they share is half of what they are made of (Hoeffding 1948).
+
+        Args:
+            sizes: (c, …) pairs of each dyad.
+        """
+        every = self.squares(sizes)
+        alone = (self.person == self.other).reshape(-1, *[1] * (sizes.ndim - 1)) & (sizes > 0)
+        return np.where(self.people(alone) > 0, every, self._moments(sizes)[0] / 2)
 
     def variance(self, values: FloatArray, people: FloatArray) -> FloatArray:
         """(g, …) variance of a sum over pairs, unbiased where everybody meets everybody; nan of too few people.
@@ -170,8 +188,8 @@ class PairCounts(PersonCounts):
             met = np.where(self.person == self.other, times[self.person], times[self.person] * times[self.other])
             yield self._sum(self.counts * met[:, None, None]).astype(np.int64)
 
-    def _squares(self, values: FloatArray | IntArray) -> FloatArray:
-        return self.dyads.squares(values)
+    def _worst(self, sizes: FloatArray | IntArray) -> FloatArray:
+        return self.dyads.worst(sizes)
 
     def _variance(self, values: FloatArray, people: FloatArray) -> FloatArray:
         return self.dyads.variance(values, people)

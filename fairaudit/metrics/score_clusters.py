@@ -43,7 +43,7 @@ def pull_effect(pull: Pull, ids: IntArray, identity: IntArray, groups: int, seco
         for kind in (pull.side, ~pull.side):
             scarce = np.minimum(scarce, dyads.people(by_person(kind.astype(np.float64)) > 0))
     with np.errstate(divide="ignore", invalid="ignore"):
-        worst = np.maximum(dyads.squares(own) / n, 1.0)
+        worst = np.maximum(dyads.worst(own) / n, 1.0)
         single = np.bincount(group, pull.pull[rows] ** 2, groups)
         added = by_person(pull.pull)
         effect = dyads.variance(added, people) / single

@@ -57,8 +57,8 @@ class Curve:
 def sample_pairs(classes: IntArray, ids: IntArray, groups: int, most: int, seed: int) -> Pairs:
     """Draw genuine pairs and impostors of every group.
 
-    Where a group has no more pairs of a kind than wanted all are taken; else classes are equally likely among genuine
-    pairs as their numbers of pairs are, and impostors are drawn image by image. No pair occurs twice.
+    Where a group has no more pairs of a kind than wanted all are taken; else every pair is equally likely, so that classes
+    of many images have many of the genuine ones. No pair occurs twice.
 
     Args:
         classes: (n,) class or ``MISSING``.
@@ -99,25 +99,15 @@ def _genuine(rows: IntArray, classes: IntArray, most: int, rng: np.random.Genera
 
 
 def _impostors(rows: IntArray, classes: IntArray, most: int, rng: np.random.Generator) -> tuple[IntArray, IntArray]:
-    """Pairs of different classes: all of them where they are few, else drawn until there are enough."""
-    n = len(rows)
-    if n * (n - 1) // 2 <= 4 * most:
-        i, j = np.tril_indices(n, -1)
-        apart = classes[rows[i]] != classes[rows[j]]
-        i, j = i[apart], j[apart]
-        if len(i) > most:
-            kept = np.sort(rng.choice(len(i), most, replace=False))
-            i, j = i[kept], j[kept]
-        return rows[i], rows[j]
-    found = np.zeros(0, dtype=np.int64)
-    for _ in range(200):
-        a, b = rng.integers(0, n, (2, 2 * most))
-        apart = classes[rows[a]] != classes[rows[b]]
-        found = np.unique(np.concatenate([found, (np.maximum(a, b) * n + np.minimum(a, b))[apart]]))
-        if len(found) >= most:
-            break
-    found = np.sort(rng.permutation(found)[:most])
-    return rows[found // n], rows[found % n]
+    """Pairs of different classes, likewise: an image goes with every one of the classes before its own."""
+    order = rows[np.argsort(classes[rows], kind="stable")]
+    _, first, of = np.unique(classes[order], return_index=True, return_inverse=True)
+    before = first[of]
+    ends = np.cumsum(before)
+    total = int(ends[-1]) if len(ends) else 0
+    place = np.arange(total) if total <= most else np.sort(_distinct(total, most, rng))
+    i = np.searchsorted(ends, place, side="right")
+    return order[i], order[place - (ends - before)[i]]
 
 
 def _distinct(total: int, most: int, rng: np.random.Generator) -> IntArray:

@@ -89,7 +89,7 @@ class EmbeddedGrouping:
         crowding_gap: largest less smallest crowding: are people of one group embedded closer together although they are
             different people (Dullerud et al. 2022, first sense).
         majority_advantage: recall@k of the largest group less the mean of the others: are the features better for the
-            majority (second sense).
+            majority (second sense); undefined where several groups are the largest.
         spectrum_rows: rows of each group that its spectrum and density were taken of, which depend on their number.
         cluster_classes: classes of each group that were clustered, likewise.
         within: the same within levels of other columns.

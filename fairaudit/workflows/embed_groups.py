@@ -130,6 +130,8 @@ def _advantage(told: Sequence[EmbeddedGroup], recall: str, min_support: int) -> 
     known = [one.full[recall] for one in sorted(told, key=lambda one: -one.n) if one.full[recall].support >= min_support]
     if len(known) < 2:
         return Estimate(np.nan, np.nan, np.nan, 0, "undefined: fewer than two groups")
+    if sum(one.n == max(other.n for other in told) for one in told) > 1:
+        return Estimate(np.nan, np.nan, np.nan, 0, "undefined: no group is the largest")
     value, low, high = (np.array([getattr(one, end) for one in known]) for end in ("value", "ci_low", "ci_high"))
     mean = float(value[1:].mean())
     below, above = mover_mean(value[1:], low[1:], high[1:])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
+
 from fairaudit.reports import _wording as words
 from fairaudit.reports._embedding import terminal
 from fairaudit.results import AuditResult
@@ -27,5 +29,6 @@ def shown(result: EmbeddingResult, gated: AuditResult, format_: str, width: int 
     lines = [f"\n{words.clean(gated.settings['target'])}: {words.verdict_sentence(gated)}"]
     for rule in gated.rules:
         lines.append(f"  {words.SYMBOLS[rule.verdict]} {rule.verdict.value}  {words.clean(rule.rule)}")
-        lines += [f"      {words.outcome(one)}" for one in rule.outcomes]
+        for one in rule.outcomes:
+            lines += wrap(words.outcome(one), width, initial_indent="      ", subsequent_indent="      ")
     return text + "\n".join(lines) + "\n"

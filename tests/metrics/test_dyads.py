@@ -86,8 +86,21 @@ def test_of_too_few_people_and_too_few_matches_the_worst_is_taken() -> None:
     assert counted(first, second, hit).design_effect(FMR.parts)[0, 1] > 40  # a person is in 15 images' pairs with 3 each
     first, second, hit = every_pair(30, 2, 0.0, np.random.default_rng(2))
     none = counted(first, second, np.zeros_like(hit)).design_effect(FMR.parts)[0, 1]
-    assert none == pytest.approx(2 * 58 * 2 - 4, rel=0.1)
+    assert none == pytest.approx(116 * 1.0887, rel=2e-3), "half of a person's 116 pairs, and Student's quantile of 29"
     assert counted(first, second, hit).design_effect(FMR.parts)[0, 1] < 3
+
+
+def test_own_images_and_pairs_of_two_make_the_worst_that_either_can() -> None:
+    rng = np.random.default_rng(0)
+    first, second, _ = every_pair(10, 2, 0.0, rng)
+    own = np.repeat(np.arange(10), 3)
+    ids = np.r_[np.zeros(len(first)), np.ones(len(own)), np.full(len(first) + len(own), 2)].astype(np.int64)
+    persons = np.r_[first, own, first, own], np.r_[second, own, second, own]
+    dyads, place = dyads_of(ids, persons, 3)
+    of_two, of_one, mixed = dyads.worst(np.bincount(place))
+    assert of_two == 10 * 36**2 / 2
+    assert of_one == 10 * 9
+    assert mixed == 10 * (36 + 3) ** 2 - 45 * 16
 
 
 def test_the_bootstrap_of_people_tells_as_much() -> None:

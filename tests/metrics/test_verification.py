@@ -51,6 +51,16 @@ def test_many_images_are_sampled_without_listing_every_pair() -> None:
     assert len(np.unique(classes[pairs.first[pairs.genuine]])) > 150
 
 
+def test_rare_impostors_are_all_found_and_every_pair_is_equally_likely() -> None:
+    classes = np.r_[np.zeros(3000), 1].astype(np.int64)  # one image that is of another class
+    pairs = v.sample_pairs(classes, np.zeros(3001, dtype=np.int64), 1, 20_000, seed=0)
+    assert (~pairs.genuine).sum() == 3000
+    mixed = np.repeat([0, 1, 2], [2, 3, 15]).astype(np.int64)  # 81 impostor pairs, 30 of them of the first two images
+    drawn = [v.sample_pairs(mixed, np.zeros(20, dtype=np.int64), 1, 9, seed) for seed in range(400)]
+    first_class = [(mixed[p.second[~p.genuine]] == 0).mean() for p in drawn]
+    assert np.mean(first_class) == pytest.approx((2 * 3 + 2 * 15) / 81, abs=0.02)
+
+
 def test_scores_are_half_of_one_plus_the_cosine() -> None:
     unit = normalised(np.array([[1.0, 0], [2, 0], [0, 3], [-1, 0]]))
     pairs = v.Pairs(np.array([0, 0, 0]), np.array([1, 2, 3]), np.array([True, False, False]))

@@ -330,6 +330,9 @@ def test_a_threshold_that_cannot_be_had_is_said_and_one_that_cannot_be_told_is_l
 def test_groups_of_different_size_are_measured_on_equally_much() -> None:
     found = audit_embeddings(birds(), settings(without=(*SLOW, "verification"))).result.groupings[0]
     assert (found.spectrum_rows, found.cluster_classes) == (40, 10)
+    even = changed({"place": ["sea" if i < 80 else "land" for i in range(160)]})
+    alike = audit_embeddings(even, settings(without=(*SLOW, "verification", "geometry"))).result.groupings[0]
+    assert alike.majority_advantage.reason == "undefined: no group is the largest"
     tiny = changed({"place": ["reef" if i < 8 else "land" for i in range(160)]})
     grouping = audit_embeddings(tiny, settings(without=(*SLOW, "verification"))).result.groupings[0]
     assert (grouping.spectrum_rows, grouping.cluster_classes) == (152, 38)

@@ -137,7 +137,7 @@ def recalls(result: EmbeddingResult, grouping: EmbeddedGrouping) -> Picture:
             axes.set_title(f"against {heading}", fontsize=9, color=INK)
             axes.grid(axis="y")
         several[0].set_ylabel("recall@k")
-        several[0].legend(fontsize=8.5)
+        several[0].legend(fontsize=8.5, loc="lower right")
     name = f"recall_at_{ks[0]}"
     known = [g for g in groups if g.full[name].support]
     alt = "No group has anything to find."
