@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
+from fairaudit.cli import attribute_flags as a
 from fairaudit.cli import model_options as m
 from fairaudit.cli import options as o
 from fairaudit.cli import parsing as p
@@ -22,85 +22,10 @@ attribute = typer.Typer(
     help="Where in the pictures an attribute is, without asking the model that is audited.", no_args_is_help=True
 )
 
-REGIONS, TREATED = "The region classifier", "What is done"
 MEASURES = ("top", "margin", "entropy")
 KINDS = ("general-mask", "general-noise", "specific-mask", "specific-noise")
 TRAINING = ("epochs", "lr", "batch_size", "precision", "device", "workers", "balance", "cache")
 """Flags that are training settings of the same name."""
-
-Attribute = Annotated[
-    str | None, typer.Argument(metavar="ATTRIBUTE", help="Column that is looked for; or say it in --config.")
-]
-Folder = Annotated[Path, typer.Argument(metavar="DIR", help="What 'attribute fit' wrote.")]
-Side = Annotated[
-    int | None, typer.Option("--size", metavar="N", help="Pixels of a side. Default: 128.", rich_help_panel=REGIONS)
-]
-Patch = Annotated[
-    int | None, typer.Option("--patch", metavar="N", help="Pixels of a patch's side. Default: 32.", rich_help_panel=REGIONS)
-]
-PerSide = Annotated[
-    int | None,
-    typer.Option("--per-side", metavar="N", rich_help_panel=REGIONS,
-                 help="Positions of patches on a side; (size - patch) / (N - 1) must be whole. Default: 49."),
-]  # fmt: skip
-StemOption = Annotated[
-    str | None,
-    typer.Option("--stem", metavar="NAME", rich_help_panel=REGIONS,
-                 help="cifar begins at full resolution, as the paper does; imagenet is faster. Default: imagenet."),
-]  # fmt: skip
-Width = Annotated[
-    int | None,
-    typer.Option("--width", metavar="N", help="Channels of its first blocks. Default: 64.", rich_help_panel=REGIONS),
-]
-MeasureOption = Annotated[
-    str | None,
-    typer.Option("--measure", metavar="NAME", rich_help_panel=REGIONS,
-                 help="Confidence that maps show: top softmax, margin or entropy. Default: top."),
-]  # fmt: skip
-Sample = Annotated[
-    int | None,
-    typer.Option("--sample", metavar="N", rich_help_panel=REGIONS,
-                 help="Validation images all of whose patches are classified. Default: 64."),
-]  # fmt: skip
-Temperature = Annotated[
-    bool | None,
-    typer.Option("--temperature", metavar="", help="Divide logits by a fitted temperature.", rich_help_panel=REGIONS),
-]
-ValidationShare = Annotated[
-    float | None,
-    typer.Option("--validation-share", metavar="SHARE", help="Of the images. Default: 0.1.", rich_help_panel=o.DATA),
-]
-Seed = Annotated[int | None, typer.Option("--seed", metavar="N", help="Default: 0.", rich_help_panel=o.RUN)]
-Out = Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="Folder that is written.", rich_help_panel=o.OUTPUT)]
-Every = Annotated[
-    int,
-    typer.Option("--every", metavar="N", help="Look at every n-th position of each side.", rich_help_panel=o.RUN),
-]
-Approximate = Annotated[
-    bool,
-    typer.Option("--approximate", metavar="", help="One pass over each picture: fast and blurred.", rich_help_panel=o.RUN),
-]
-Beside = Annotated[
-    list[Path] | None,
-    typer.Option("--beside", metavar="DIR", help="Another attribution, to compare. Repeatable.", rich_help_panel=o.OUTPUT),
-]
-Quantile = Annotated[
-    float,
-    typer.Option("--quantile", metavar="Q", help="Of the map; 0.7 is the top 30 %.", rich_help_panel=TREATED),
-]
-KindOption = Annotated[
-    str,
-    typer.Option("--kind", metavar="NAME", rich_help_panel=TREATED,
-                 help="general-mask, general-noise, specific-mask or specific-noise."),
-]  # fmt: skip
-Sigma = Annotated[
-    float, typer.Option("--sigma", metavar="S", help="Of noise, in normalised units.", rich_help_panel=TREATED)
-]
-Faithful = Annotated[
-    bool,
-    typer.Option("--paper-faithful", metavar="", help="Clip noisy pictures as the original does.", rich_help_panel=TREATED),
-]
-Format = Annotated[str, typer.Option("--format", "-f", metavar="NAME", help="terminal or json.", rich_help_panel=o.OUTPUT)]
 
 
 @attribute.callback()
@@ -110,8 +35,8 @@ def _attribute() -> None:
 
 @attribute.command("fit")
 def fit(
-    out: Out,
-    attribute: Attribute = None,
+    out: a.Out,
+    attribute: a.Attribute = None,
     config: t.Config = None,
     data: m.Data = None,
     root: o.Root = None,
@@ -119,16 +44,16 @@ def fit(
     data_option: o.DataOption = None,
     limit: m.Limit = None,
     splits: t.SplitKind = None,
-    validation_share: ValidationShare = None,
-    size: Side = None,
+    validation_share: a.ValidationShare = None,
+    size: a.Side = None,
     resize: m.Resize = None,
-    patch: Patch = None,
-    per_side: PerSide = None,
-    stem: StemOption = None,
-    width: Width = None,
-    measure: MeasureOption = None,
-    sample: Sample = None,
-    temperature: Temperature = None,
+    patch: a.Patch = None,
+    per_side: a.PerSide = None,
+    stem: a.Stem = None,
+    width: a.Width = None,
+    measure: a.Measure = None,
+    sample: a.Sample = None,
+    temperature: a.Temperature = None,
     epochs: t.Epochs = None,
     lr: t.Lr = None,
     batch_size: t.BatchSize = None,
@@ -137,9 +62,9 @@ def fit(
     device: m.Device = None,
     workers: m.Workers = None,
     cache: t.Cache = None,
-    seed: Seed = None,
+    seed: a.Seed = None,
     resume: t.Resume = False,
-    format_: Format = "terminal",
+    format_: a.Format = "terminal",
     quiet: o.Quiet = False,
 ) -> int:
     """Train a region classifier of an attribute, and say how far its confidence can be believed.
@@ -199,23 +124,23 @@ def fit(
 
 @attribute.command("map")
 def map_(
-    folder: Folder,
-    out: Out,
+    folder: a.Folder,
+    out: a.Out,
     data: m.Data = None,
     root: o.Root = None,
     split: m.Split = None,
     data_option: o.DataOption = None,
     limit: m.Limit = 64,
-    seed: Seed = None,
-    measure: MeasureOption = None,
-    every: Every = 1,
-    approximate: Approximate = False,
-    beside: Beside = None,
-    quantile: Quantile = 0.7,
+    seed: a.Seed = None,
+    measure: a.Measure = None,
+    every: a.Every = 1,
+    approximate: a.Approximate = False,
+    beside: a.Beside = None,
+    quantile: a.Quantile = 0.7,
     precision: t.Precision = None,
     device: m.Device = None,
     workers: m.Workers = None,
-    format_: Format = "terminal",
+    format_: a.Format = "terminal",
     quiet: o.Quiet = False,
 ) -> int:
     """Map pictures: arrays, overlays, the average face, and how much two attributes' places overlap.
@@ -249,25 +174,25 @@ def map_(
 
 @attribute.command("mask")
 def mask(
-    folder: Folder,
-    out: Out,
+    folder: a.Folder,
+    out: a.Out,
     data: m.Data = None,
     root: o.Root = None,
     split: m.Split = None,
     data_option: o.DataOption = None,
     limit: m.Limit = None,
-    seed: Seed = None,
-    kind: KindOption = "general-noise",
-    quantile: Quantile = 0.7,
-    sigma: Sigma = 0.5,
-    paper_faithful: Faithful = False,
-    measure: MeasureOption = None,
-    every: Every = 1,
-    approximate: Approximate = False,
+    seed: a.Seed = None,
+    kind: a.Kind = "general-noise",
+    quantile: a.Quantile = 0.7,
+    sigma: a.Sigma = 0.5,
+    paper_faithful: a.Faithful = False,
+    measure: a.Measure = None,
+    every: a.Every = 1,
+    approximate: a.Approximate = False,
     precision: t.Precision = None,
     device: m.Device = None,
     workers: m.Workers = None,
-    format_: Format = "terminal",
+    format_: a.Format = "terminal",
     quiet: o.Quiet = False,
 ) -> int:
     """Write copies of pictures without an attribute's region, and a table of them that --data table reads.

@@ -12,7 +12,7 @@ from fairaudit.cli import counting as c
 from fairaudit.cli import model_options as m
 from fairaudit.cli import options as o
 from fairaudit.cli import parsing as p
-from fairaudit.cli.flags import GateFlags, spread
+from fairaudit.cli.flags import GateFlags, InferenceFlags, NetworkFlags, spread
 from fairaudit.cli.streams import say, stdout_colour, stdout_width, warn, write_out
 from fairaudit.errors import UsageError
 
@@ -129,21 +129,9 @@ def embed(
     target: Target = None,
     gated: GateFlags,
     layer: Layer = None,
-    arch: m.Arch = None,
-    arch_kwargs: m.ArchKwargs = None,
-    trust_checkpoint: m.Trust = None,
-    size: m.Size = None,
-    resize: m.Resize = None,
-    crop_pct: m.CropPct = None,
-    interpolation: m.Interpolation = None,
-    mean: m.Mean = None,
-    std: m.Std = None,
-    device: m.Device = None,
+    network: NetworkFlags,
     precision: m.PrecisionOption = None,
-    batch_size: m.BatchSize = None,
-    workers: m.Workers = None,
-    max_unreadable: m.MaxUnreadable = None,
-    exact_resize: m.ExactResize = None,
+    running: InferenceFlags,
     format_: Format = "terminal",
     out: o.Out = None,
     no_report: o.NoReport = False,
@@ -202,25 +190,6 @@ def embed(
     if archived:
         found = embed_files(source, asked, out=out, command=command, announce=announce, report=not no_report)
     else:
-        preprocess = p.given(
-            size=p.pixels(size),
-            resize=resize,
-            crop_pct=crop_pct,
-            interpolation=interpolation,
-            mean=p.channels("--mean", mean),
-            std=p.channels("--std", std),
-        )
-        network = p.given(
-            arch=arch, arch_kwargs=p.keywords(arch_kwargs), trust_checkpoint=trust_checkpoint, preprocess=preprocess
-        )
-        inference = p.given(
-            device=device,
-            precision=precision,
-            batch_size=batch_size,
-            workers=workers,
-            max_unreadable=max_unreadable,
-            exact_resize=exact_resize,
-        )
         options = {**p.data_options(data_option), **p.given(path_column=path_column)}
         p.check_data_options(options)
         config = p.checked(
@@ -231,8 +200,8 @@ def embed(
                 split=split,
                 limit=limit,
                 data_options=options,
-                network=network,
-                inference=inference,
+                network=network.settings(),
+                inference={**p.given(precision=precision), **running.settings()},
             ),
             EvaluateConfig,
         )

@@ -12,7 +12,7 @@ import typer
 from fairaudit.cli import model_options as m
 from fairaudit.cli import options as o
 from fairaudit.cli import parsing as p
-from fairaudit.cli.flags import AuditFlags, GateFlags, spread
+from fairaudit.cli.flags import AuditFlags, GateFlags, HeadFlags, InferenceFlags, NetworkFlags, spread
 from fairaudit.cli.show import check_format, show
 from fairaudit.cli.streams import say, warn
 from fairaudit.cli.verdict import ON_INCONCLUSIVE
@@ -47,25 +47,10 @@ def evaluate(
     data_option: o.DataOption = None,
     target: m.Target = None,
     asked: AuditFlags,
-    classes: m.Classes = None,
-    head: m.Head = None,
-    merge: m.Merge = None,
-    merge_by: m.MergeBy = None,
-    arch: m.Arch = None,
-    arch_kwargs: m.ArchKwargs = None,
-    trust_checkpoint: m.Trust = None,
-    size: m.Size = None,
-    resize: m.Resize = None,
-    crop_pct: m.CropPct = None,
-    interpolation: m.Interpolation = None,
-    mean: m.Mean = None,
-    std: m.Std = None,
-    device: m.Device = None,
+    means: HeadFlags,
+    network: NetworkFlags,
     precision: m.PrecisionOption = None,
-    batch_size: m.BatchSize = None,
-    workers: m.Workers = None,
-    max_unreadable: m.MaxUnreadable = None,
-    exact_resize: m.ExactResize = None,
+    running: InferenceFlags,
     gated: GateFlags,
     format_: o.Format = "terminal",
     out: o.Out = None,
@@ -77,22 +62,13 @@ def evaluate(
 
     fairaudit evaluate model.pt --data fairface --rule 'accuracy gap by race <= 0.10'
     """
-    from fairaudit.config import EvaluateConfig, Preprocess, read_values
+    from fairaudit.config import EvaluateConfig, read_values
 
     if gallery is not None and no_report:
         raise UsageError("--gallery is a part of report.html, which --no-report leaves out")
     format_ = check_format(format_)
     stored = {} if config is None else read_values(config)
     gate = gated.read(_strictness(stored, config))
-    preprocess = p.given(
-        size=p.pixels(size),
-        resize=resize,
-        crop_pct=crop_pct,
-        interpolation=interpolation,
-        mean=p.channels("--mean", mean),
-        std=p.channels("--std", std),
-    )
-    p.checked(preprocess, Preprocess)
     flags = p.given(
         model=model,
         data=data,
@@ -103,24 +79,8 @@ def evaluate(
             **p.data_options(data_option),
             **p.given(balanced=balanced, strict=strict, path_column=path_column),
         },
-        network=p.given(
-            arch=arch,
-            arch_kwargs=p.keywords(arch_kwargs),
-            trust_checkpoint=trust_checkpoint,
-            classes=p.names(classes),
-            head=head,
-            merge=p.merges(merge),
-            merge_by=merge_by,
-            preprocess=preprocess,
-        ),
-        inference=p.given(
-            device=device,
-            precision=precision,
-            batch_size=batch_size,
-            workers=workers,
-            max_unreadable=max_unreadable,
-            exact_resize=exact_resize,
-        ),
+        network={**means.settings(), **network.settings()},
+        inference={**p.given(precision=precision), **running.settings()},
         audit={**p.given(target=target), **asked.settings(gate)},
         on_inconclusive=gate.on_inconclusive,
     )

@@ -12,6 +12,7 @@ import typer
 from fairaudit.cli import model_options as m
 from fairaudit.cli import options as o
 from fairaudit.cli import parsing as p
+from fairaudit.cli.flags import HeadFlags, InferenceFlags, NetworkFlags, spread
 from fairaudit.cli.streams import say, stdout_colour, stdout_width, warn, write_out
 from fairaudit.errors import UnknownNameError, UsageError
 
@@ -114,6 +115,7 @@ Baseline = Annotated[
 Format = Annotated[str, typer.Option("--format", "-f", metavar="NAME", help="terminal or json.", rich_help_panel=o.OUTPUT)]
 
 
+@spread
 def explain(
     model: Model = None,
     config: Config = None,
@@ -146,22 +148,9 @@ def explain(
     regions: Regions = None,
     baseline: Baseline = None,
     seed: o.Seed = None,
-    classes: m.Classes = None,
-    head: m.Head = None,
-    merge: m.Merge = None,
-    merge_by: m.MergeBy = None,
-    arch: m.Arch = None,
-    arch_kwargs: m.ArchKwargs = None,
-    trust_checkpoint: m.Trust = None,
-    size: m.Size = None,
-    resize: m.Resize = None,
-    crop_pct: m.CropPct = None,
-    interpolation: m.Interpolation = None,
-    mean: m.Mean = None,
-    std: m.Std = None,
-    device: m.Device = None,
-    batch_size: m.BatchSize = None,
-    workers: m.Workers = None,
+    means: HeadFlags,
+    network: NetworkFlags,
+    running: InferenceFlags,
     format_: Format = "terminal",
     out: o.Out = None,
     quiet: o.Quiet = False,
@@ -174,7 +163,7 @@ def explain(
 
     fairaudit explain model.pt --data celeba --map hair=maps/Blond_Hair.npy --per-group 50 --probe
     """
-    from fairaudit.config import EvaluateConfig, Preprocess, read_values
+    from fairaudit.config import EvaluateConfig, read_values
 
     if format_ not in FORMATS:
         raise UnknownNameError("format of explanations", format_, FORMATS)
@@ -186,15 +175,6 @@ def explain(
             raise UsageError(f"{run} is not the run folder of an evaluation: it holds no config.toml; name a checkpoint")
         config, model = run / "config.toml", None
     stored = {} if config is None else read_values(config)
-    preprocess = p.given(
-        size=p.pixels(size),
-        resize=resize,
-        crop_pct=crop_pct,
-        interpolation=interpolation,
-        mean=p.channels("--mean", mean),
-        std=p.channels("--std", std),
-    )
-    p.checked(preprocess, Preprocess)
     asked = p.given(
         method=method,
         rows=tuple(rows) if rows else None,
@@ -223,17 +203,8 @@ def explain(
         split=split,
         limit=limit,
         data_options=p.data_options(data_option),
-        network=p.given(
-            arch=arch,
-            arch_kwargs=p.keywords(arch_kwargs),
-            trust_checkpoint=trust_checkpoint,
-            classes=p.names(classes),
-            head=head,
-            merge=p.merges(merge),
-            merge_by=merge_by,
-            preprocess=preprocess,
-        ),
-        inference=p.given(device=device, batch_size=batch_size, workers=workers),
+        network={**means.settings(), **network.settings()},
+        inference=running.settings(),
         audit=p.given(target=target, by=p.groupings(by), privileged=p.levels(privileged), where=where, seed=seed),
         explain=asked,
     )

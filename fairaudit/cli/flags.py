@@ -1,4 +1,4 @@
-"""Groups of flags that commands share, declared once: what a table's columns mean, what is audited, what is gated."""
+"""Groups of flags that commands share, declared once: a table's columns, a network, the audit, the gate."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, get_type_hints
 
 from fairaudit.cli import counting as c
+from fairaudit.cli import model_options as m
 from fairaudit.cli import options as o
 from fairaudit.cli import parsing as p
 from fairaudit.cli.verdict import Gate, read_gate
@@ -68,6 +69,84 @@ class TableFlags:
             identity=self.identity,
             weight=self.weight,
             classes=p.names(self.classes),
+        )
+
+
+@dataclass(frozen=True)
+class HeadFlags:
+    """What the outputs of a network mean."""
+
+    classes: m.Classes = None
+    head: m.Head = None
+    merge: m.Merge = None
+    merge_by: m.MergeBy = None
+
+    def settings(self) -> dict[str, Any]:
+        """What the user set, as ``NetworkSettings`` names it.
+
+        Raises:
+            UsageError: a merge cannot be understood.
+        """
+        return p.given(classes=p.names(self.classes), head=self.head, merge=p.merges(self.merge), merge_by=self.merge_by)
+
+
+@dataclass(frozen=True)
+class NetworkFlags:
+    """Which network a checkpoint holds, and how images are prepared for it."""
+
+    arch: m.Arch = None
+    arch_kwargs: m.ArchKwargs = None
+    trust_checkpoint: m.Trust = None
+    size: m.Size = None
+    resize: m.Resize = None
+    crop_pct: m.CropPct = None
+    interpolation: m.Interpolation = None
+    mean: m.Mean = None
+    std: m.Std = None
+
+    def settings(self) -> dict[str, Any]:
+        """What the user set, as ``NetworkSettings`` names it.
+
+        Raises:
+            UsageError: a flag cannot be understood.
+        """
+        from fairaudit.config import Preprocess
+
+        preprocess = p.given(
+            size=p.pixels(self.size),
+            resize=self.resize,
+            crop_pct=self.crop_pct,
+            interpolation=self.interpolation,
+            mean=p.channels("--mean", self.mean),
+            std=p.channels("--std", self.std),
+        )
+        p.checked(preprocess, Preprocess)
+        return p.given(
+            arch=self.arch,
+            arch_kwargs=p.keywords(self.arch_kwargs),
+            trust_checkpoint=self.trust_checkpoint,
+            preprocess=preprocess,
+        )
+
+
+@dataclass(frozen=True)
+class InferenceFlags:
+    """How a network is run on images; the precision is a flag of its own, because explanations have none."""
+
+    device: m.Device = None
+    batch_size: m.BatchSize = None
+    workers: m.Workers = None
+    max_unreadable: m.MaxUnreadable = None
+    exact_resize: m.ExactResize = None
+
+    def settings(self) -> dict[str, Any]:
+        """What the user set, as ``InferenceSettings`` names it."""
+        return p.given(
+            device=self.device,
+            batch_size=self.batch_size,
+            workers=self.workers,
+            max_unreadable=self.max_unreadable,
+            exact_resize=self.exact_resize,
         )
 
 

@@ -148,7 +148,10 @@ Workers = Annotated[
 ExactResize = Annotated[
     bool | None,
     typer.Option(
-        "--exact-resize", help="Decode and resize with Pillow: slower, equal to it to the bit.", rich_help_panel=o.RUN
+        "--exact-resize",
+        metavar="",
+        help="Decode and resize with Pillow: slower, equal to it to the bit.",
+        rich_help_panel=o.RUN,
     ),
 ]
 MaxUnreadable = Annotated[
