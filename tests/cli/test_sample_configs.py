@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
 import shlex
 import shutil
+import socket
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from fairaudit.data.faces import render, sample_face
 from fairaudit.data.sources.celeba import ATTRIBUTES
@@ -47,6 +52,7 @@ def test_there_is_nothing_else() -> None:
         "attribute_celeba_smiling.toml",
         "evaluate_fairface.toml",
         "github_actions.yml",
+        "kubernetes_job.yml",
         "mitigate_celeba_attribution_mask.toml",
         "mitigate_celeba_last_layer.toml",
         "mitigate_fairface_val_attention.toml",
@@ -55,6 +61,7 @@ def test_there_is_nothing_else() -> None:
         "s3_audit.sh",
         "s3_baseline.toml",
         "s3_recogniser.toml",
+        "slurm_evaluate.sh",
         "sweep_fairface.toml",
     ]
 
@@ -68,6 +75,54 @@ def test_the_workflow(project: Cli) -> None:
     judged = project(*steps[1], "--format", "json")
     assert judged.code == {"pass": 0, "fail": 1, "inconclusive": 3}[judged.record["verdict"]]
     assert [len(rule["outcomes"]) > 0 for rule in judged.record["rules"]] == [True] * 8
+
+
+def test_the_cluster_script(project: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the scheduler's two commands replaced: one node, which runs two processes."""
+    for name, does in (("srun", 'exec "$@"'), ("scontrol", "echo localhost")):
+        Path("bin", name).parent.mkdir(exist_ok=True)
+        Path("bin", name).write_text(f"#!/bin/sh\n{does}\n")
+        Path("bin", name).chmod(0o755)
+    told = {
+        "SLURM_JOB_ID": "7",
+        "SLURM_NNODES": "1",
+        "SLURM_JOB_NODELIST": "n1",
+        "PROCESSES": "2",
+        "PORT": str(free_port()),
+    }
+    path = os.pathsep.join([str(Path("bin").resolve()), str(Path(sys.executable).parent), os.environ["PATH"]])
+    ended = subprocess.run(
+        ["sh", "slurm_evaluate.sh"], env={**os.environ, **told, "PATH": path}, capture_output=True, text=True, timeout=300
+    )
+    assert ended.returncode in (1, 3), ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert_the_same_as_one_process(project, Path("runs/slurm"))
+
+
+def test_the_job(project: Cli) -> None:
+    job = yaml.safe_load((SAMPLES / "kubernetes_job.yml").read_text())["spec"]
+    pod = job["template"]["spec"]
+    [evaluate], [gate] = pod["initContainers"], pod["containers"]
+    assert (job["backoffLimit"], pod["restartPolicy"]) == (0, "Never"), "a gate that fails is not tried again"
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    for container, codes in ((evaluate, (0,)), (gate, (1, 3))):
+        ended = subprocess.run(
+            container["command"], env={**os.environ, "PATH": path}, capture_output=True, text=True, timeout=300
+        )
+        assert ended.returncode in codes, ended.stderr
+    assert_the_same_as_one_process(project, Path("runs/job"))
+
+
+def assert_the_same_as_one_process(project: Cli, folder: Path) -> None:
+    alone = project("evaluate", "model.pt", "--data", "fairface", "--exit-zero", "--out", "alone")
+    assert alone.code == 0, alone.err
+    assert (folder / "audit.json").read_bytes() == Path("alone/audit.json").read_bytes()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        return int(probe.getsockname()[1])
 
 
 def test_the_policy(project: Cli) -> None:
