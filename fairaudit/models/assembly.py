@@ -6,6 +6,7 @@ its tensor.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,8 @@ from fairaudit.models.survey import PROBE_CLASSES, head_layers, shapes_of
 # What a classifier block may be made of when it is replaced whole: had it pooled, normalised or flattened, those steps
 # would be lost with it.
 _REPLACEABLE = (nn.Linear, nn.Dropout, nn.ReLU, nn.ReLU6, nn.Hardswish, nn.Identity, nn.Tanh)
+_LARGE = 1.5
+"""Times torch's own spread; below it a head is as its library wants it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +87,7 @@ def assemble(name: str, arch_kwargs: Mapping[str, Any], tensors: Mapping[str, Te
 def load_body(
     network: nn.Module, name: str, arch_kwargs: Mapping[str, Any], tensors: Mapping[str, Tensor], file: str
 ) -> None:
-    """Load everything but the classifier head, which keeps the network's own weights.
+    """Load everything but the classifier head, which keeps the network's own weights, made smaller where they are large.
 
     Args:
         network: built by ``name`` and ``arch_kwargs``, with any number of outputs.
@@ -105,6 +108,22 @@ def load_body(
     body = {key: value for key, value in tensors.items() if not is_below(key, head)}
     _compare(wanted, shapes_of(body), name, file, 0, None)
     network.load_state_dict({**own, **body}, strict=True)
+    for place in layers:
+        _calm(network.get_submodule(place))
+
+
+@torch.no_grad()
+def _calm(head: nn.Module) -> None:
+    """Scale a new last layer down to the spread that torch itself starts linear layers with.
+
+    Some libraries draw a head's weights by the number of its classes: of a thousand that is little, of two so much that
+    the first epochs are spent on forgetting it (EfficientNet-Lite0, frozen, seven outputs: thirty epochs were not enough).
+    """
+    if not isinstance(head, nn.Linear):
+        return
+    usual, spread = 1 / math.sqrt(3 * head.in_features), float(head.weight.std(correction=0))
+    if spread > _LARGE * usual:
+        head.weight.mul_(usual / spread)
 
 
 def _class_count(expected: Shapes, shapes: Shapes) -> int | None:

@@ -55,6 +55,26 @@ def test_the_seed_decides_the_new_head_alone(weights: Path) -> None:
     assert {key for key in one if not torch.equal(one[key], other[key])} == {"head.fc.weight"}
 
 
+def test_a_new_head_on_a_backbone_does_not_start_with_large_weights(tmp_path: Path) -> None:
+    path = tmp_path / "efficientnet.pt"
+    body = timm.create_model("test_efficientnet", num_classes=10)
+    torch.save(body.state_dict(), path)
+    head = start_from_weights(path, "timm/test_efficientnet", ModelSettings()).network(2, 0).get_submodule("classifier")
+    assert isinstance(head, nn.Linear)
+    usual = (3 * head.in_features) ** -0.5
+    scratch = start_from_scratch("timm/test_efficientnet", ModelSettings()).network(2, 0).get_submodule("classifier")
+    assert isinstance(scratch, nn.Linear)
+    assert scratch.weight.std(correction=0) > 2 * usual  # what timm draws for two classes
+    assert head.weight.std(correction=0).item() == pytest.approx(usual, rel=1e-5)
+    torch.testing.assert_close(head.weight / head.weight.std(), scratch.weight / scratch.weight.std())
+
+
+def test_a_modest_head_stays_as_its_library_draws_it(weights: Path) -> None:
+    new = start_from_weights(weights, ARCH, ModelSettings()).network(2, 0).get_submodule("head.fc")
+    scratch = start_from_scratch(ARCH, ModelSettings()).network(2, 0).get_submodule("head.fc")
+    torch.testing.assert_close(new.weight, scratch.weight, rtol=0, atol=0)
+
+
 def test_from_scratch_the_seed_decides_everything_and_leaves_the_global_state_alone() -> None:
     start = start_from_scratch("test_resnet", ModelSettings())
     state = torch.get_rng_state()
