@@ -47,7 +47,13 @@ Weights = Annotated[
 SplitKind = Annotated[
     str | None,
     typer.Option("--splits", metavar="WHAT", rich_help_panel=o.DATA,
-                 help="official keeps the dataset's own; shares (default) splits by --split-shares."),
+                 help="official keeps the dataset's own; shares (default) splits by --split-shares; classes does so and "
+                      "keeps each class in one split, for embeddings."),
+]  # fmt: skip
+Imbalance = Annotated[
+    list[str] | None,
+    typer.Option("--imbalance", metavar="A[:LEVEL]=SHARE", rich_help_panel=o.DATA,
+                 help="Leave training people out until the first or that level has this share of them. Repeatable."),
 ]  # fmt: skip
 SplitShares = Annotated[
     str | None,

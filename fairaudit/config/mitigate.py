@@ -14,6 +14,7 @@ from fairaudit.config.model import ModelSettings
 from fairaudit.config.training import TrainingSettings
 
 SplitKind = Literal["shares", "official"]
+ExperimentSplits = Literal["shares", "official", "classes"]
 Share = Annotated[float, Field(gt=0.0)]
 BASELINE = "erm"
 """What plain cross-entropy without any method is called in results: empirical risk minimisation."""
@@ -30,6 +31,7 @@ class Arm(Settings):
         method_options: what is set of its options.
         training: training settings in which this arm differs from the others.
         label: what it is called in results; None makes a name of the parts.
+        reference: whether the other arms are compared with it although it is not plain cross-entropy.
     """
 
     loss: str = PLAIN_LOSS
@@ -38,6 +40,7 @@ class Arm(Settings):
     method_options: Mapping[str, Any] = Field(default_factory=dict)
     training: Mapping[str, Any] = Field(default_factory=dict)
     label: str | None = None
+    reference: bool = False
 
     @field_validator("label")
     @classmethod
@@ -61,9 +64,9 @@ class Arm(Settings):
 
     @property
     def is_baseline(self) -> bool:
-        """Whether this is plain cross-entropy with nothing changed; tuned, it is so by its label."""
+        """Whether this is plain cross-entropy with nothing changed, or in its place; tuned, it is so by its label."""
         plain = self.method is None and self.loss == PLAIN_LOSS and not self.loss_options
-        return plain and (not self.training or self.label == BASELINE)
+        return self.reference or (plain and (not self.training or self.label == BASELINE))
 
 
 class TestSettings(Settings):
@@ -99,9 +102,12 @@ class MitigateConfig(Settings):
         data_options: options of the dataset's source.
         limit: size of a seeded stratified sample of it.
         test: another dataset to test on; None cuts the test images from this one.
-        splits: ``shares``, or the dataset's ``official`` ones.
+        splits: ``shares``, or the dataset's ``official`` ones; ``classes`` keeps each of the target's classes in one split,
+            to find images again whose class was not trained on.
         split_shares: of training, validation and test images.
         split_seed: of the split, which all seeds share.
+        imbalance: attribute, or ``attribute:level``, → share that its first or that level has among the people of the
+            training images, or among the images where nobody is known; what is too much is left out.
         compare_content: keep byte-identical images on one side, which reads every file once before training.
         arms: what is tried.
         baseline: train plain cross-entropy on the same budget, seeds and data; a gain without one means nothing.
@@ -119,9 +125,10 @@ class MitigateConfig(Settings):
     data_options: Mapping[str, Any] = Field(default_factory=dict)
     limit: Annotated[int, Field(ge=1)] | None = None
     test: TestSettings | None = None
-    splits: SplitKind = "shares"
+    splits: ExperimentSplits = "shares"
     split_shares: tuple[Share, Share, Share] = (0.78, 0.11, 0.11)
     split_seed: Annotated[int, Field(ge=0)] = 0
+    imbalance: Mapping[str, Annotated[float, Field(gt=0, lt=1)]] = Field(default_factory=dict)
     compare_content: bool = True
     arms: Annotated[tuple[Arm, ...], Field(min_length=1)]
     baseline: bool = True

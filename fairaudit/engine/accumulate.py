@@ -154,7 +154,9 @@ class Gradients:
         outputs = torch.cat(seen).requires_grad_()
         value = self.loss(outputs, batch.targets, batch.groups)
         latest = _finite(value, where)
-        (slope,) = torch.autograd.grad(self.scaler.scale(value), outputs)
+        learnt = [parameter for parameter in self.loss.parameters() if parameter.requires_grad]  # by the loss itself
+        torch.autograd.backward(self.scaler.scale(value), inputs=[outputs, *learnt])
+        slope = torch.zeros_like(outputs) if outputs.grad is None else outputs.grad
         slopes = torch.tensor_split(slope, parts)
         for i, (inputs, _, _) in enumerate(_split(batch, parts)):
             restore_torch_state(states[i], device)

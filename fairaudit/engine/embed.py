@@ -20,6 +20,7 @@ from fairaudit.data.manifest import Manifest
 from fairaudit.engine.features import head_of
 from fairaudit.engine.predict import ImageClassifier, Inference, predict
 from fairaudit.errors import CheckpointError, UsageError
+from fairaudit.models.embedder import EmbeddingNetwork
 
 TASK = "embedding"
 
@@ -31,7 +32,8 @@ class LayerOutput(nn.Module):
 
     Args:
         network: images (b, 3, h, w) → anything.
-        layer: name of a module within the network; empty takes what goes into its last layer.
+        layer: name of a module within the network; empty takes what goes into its last layer, or what an embedding network
+            gives.
 
     Raises:
         UsageError: there is no such layer, or the last one cannot be told.
@@ -49,6 +51,9 @@ class LayerOutput(nn.Module):
                 raise UsageError(f"--layer {layer!r}: the network has no such layer{hint}")
             self.name = layer
             known[layer].register_forward_hook(self._after)
+        elif isinstance(network, EmbeddingNetwork):
+            self.name = "its embedding head"
+            network.register_forward_hook(self._after)
         else:
             self.name, last = head_of(network)
             last.register_forward_pre_hook(self._before)
@@ -135,6 +140,19 @@ def cut(classifier: ImageClassifier, layer: str = "") -> Embedder:
         reason = str(error).strip().splitlines()[0].rstrip(".")
         raise CheckpointError(f"the network fails on images of {height} × {width} pixels: {reason}") from error
     return Embedder(wrapped, _AsItIs(int(found.shape[1])), classifier.preprocess, wrapped.name)
+
+
+def whole(model: nn.Module, preprocess: Preprocess) -> Embedder:
+    """A network that gives embeddings, as it is; it is tried on two grey images.
+
+    Args:
+        model: (b, 3, h, w) → (b, d), in evaluation mode on the CPU.
+        preprocess: how images are prepared.
+    """
+    height, width = preprocess.size
+    with torch.inference_mode():
+        found = model(torch.zeros(2, 3, height, width))
+    return Embedder(model, _AsItIs(int(found.shape[1])), preprocess, "")
 
 
 def embed(

@@ -53,9 +53,10 @@ def _freeze(model: nn.Module, what: str) -> Frozen:
     if what == "none":
         return Frozen()
     if what == BACKBONE:
-        head = head_of(model)[1]
-        trained = set(head.modules())
-        own = {id(parameter) for parameter in head.parameters()}
+        ask = getattr(model, "above_backbone", None)  # a network with more than one head names them
+        heads: tuple[nn.Module, ...] = (head_of(model)[1],) if ask is None else ask()
+        trained = {module for head in heads for module in head.modules()}
+        own = {id(parameter) for head in heads for parameter in head.parameters()}
         for parameter in model.parameters():
             if id(parameter) not in own:
                 parameter.requires_grad_(False)

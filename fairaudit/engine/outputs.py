@@ -1,4 +1,4 @@
-"""What a network gives a loss: its logits, or what goes into its last layer."""
+"""What a network gives a loss: its logits, what goes into its last layer, or whatever else it gives."""
 
 from __future__ import annotations
 
@@ -20,12 +20,14 @@ class Outputs:
     Attributes:
         data: whose preprocessing, and as many outputs.
         precision: in which it runs.
-        head: the last layer, where what goes into it is wanted; None where logits are.
+        head: the last layer, where what goes into it is wanted; None where outputs are.
+        logits: whether the outputs must be logits, one for each of the data's classes.
     """
 
     data: TrainingData
     precision: Precision
     head: nn.Module | None
+    logits: bool = True
 
     def __call__(self, network: nn.Module, inputs: Tensor) -> Tensor:
         """Run the network, with gradients where they are enabled.
@@ -35,7 +37,7 @@ class Outputs:
             inputs: (b, 3, h, w) float in [0, 1], or (b, d) features.
 
         Returns:
-            (b, k) logits or (b, d) embeddings, float32.
+            (b, k) logits, (b, d) embeddings or other outputs, float32.
 
         Raises:
             TrainingError: the network does not fit the data.
@@ -52,6 +54,8 @@ class Outputs:
 
     def _checked(self, logits: object) -> Tensor:
         k = self.data.n_outputs
+        if not self.logits and isinstance(logits, Tensor) and logits.dim() == 2:
+            return logits.float()
         if not isinstance(logits, Tensor):
             raise TrainingError(f"the network returns a {type(logits).__name__} in training, not one tensor of logits")
         if logits.dim() != 2 or logits.shape[1] != k:
@@ -72,4 +76,4 @@ def outputs_for(module: nn.Module, data: TrainingData, precision: Precision, wan
     Raises:
         UsageError: embeddings are wanted, but the last layer cannot be told.
     """
-    return Outputs(data, precision, head_of(module)[1] if wants == "embeddings" else None)
+    return Outputs(data, precision, head_of(module)[1] if wants == "embeddings" else None, wants == "logits")

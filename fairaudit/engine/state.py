@@ -36,6 +36,7 @@ def identity(
     *,
     validation: int,
     mixer: object,
+    batches: object = None,
     processes: int,
 ) -> dict[str, Any]:
     """What must be the same for a training to go on where another stopped, in words and plain values.
@@ -47,6 +48,7 @@ def identity(
         settings: how.
         validation: number of validation images.
         mixer: what mixes images beside the settings; None does nothing.
+        batches: what draws batches in the place of the settings; None does nothing.
         processes: how many share the work.
     """
     chosen = settings.model_dump(mode="json", exclude=_NO_MATTER)
@@ -63,6 +65,7 @@ def identity(
         "loss": _described(loss),
         "criterion": _described(loss.criterion),
         "mixing": _described(mixer),
+        **({} if batches is None else {"batches": _described(batches)}),
         "number of processes": processes,
     }
 

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from torch import Tensor, nn
 from fairaudit.config import TrainingSettings
 from fairaudit.engine.accumulate import Gradients, Say
 from fairaudit.engine.augment import Augmentation
-from fairaudit.engine.batches import epoch_batches
+from fairaudit.engine.batches import Batches, epoch_batches
 from fairaudit.engine.devices import Placement, gather, keep_freed_memory, one_thread, out_of_memory, place
 from fairaudit.engine.features import features_of, head_of
 from fairaudit.engine.freezing import BACKBONE, Frozen, frozen
@@ -55,6 +56,7 @@ def train(
     say: Say | None = None,
     resume: Path | None = None,
     mixer: Mixer | None = None,
+    batches: Batches | None = None,
 ) -> History:
     """Train a network in place; it ends in evaluation mode with the weights of the epoch that was selected.
 
@@ -63,7 +65,8 @@ def train(
 
     Args:
         model: images (b, 3, h, w) → logits (b, k). For a loss that ``wants`` embeddings, what goes into its last layer is
-            handed to the loss; that layer is not trained, and nothing is validated.
+            handed to the loss; that layer is not trained, and nothing is validated. What a loss that ``wants`` outputs
+            learns itself must be a part of the network.
         data: what it is trained on.
         loss: what is minimised, built for ``data.counted``.
         settings: how.
@@ -75,6 +78,7 @@ def train(
         resume: folder of the training's state and its table of epochs. Where it holds the state of the same training, that
             goes on after its last finished epoch, or is done; otherwise the training begins. None keeps nothing.
         mixer: mixes the images of each batch in the place of mixup and cutmix.
+        batches: draws the batches of an epoch in the place of ``balance``.
 
     Raises:
         DataError: there are too few images, only one class, or an empty group where each needs images.
@@ -93,7 +97,9 @@ def train(
     tell = say if say is not None and placement.process == 0 else _nothing
     mixing = mixer if mixer is not None else mixer_of(settings)
     held = 0 if validation is None else len(validation)
-    who = identity(model, data, loss, settings, validation=held, mixer=mixer, processes=placement.processes)
+    who = identity(
+        model, data, loss, settings, validation=held, mixer=mixer, batches=batches, processes=placement.processes
+    )
     with ExitStack() as stack:
         stack.callback(model.eval)
         stack.enter_context(own_randomness(settings.seed + placement.process, placement.device))
@@ -111,7 +117,7 @@ def train(
                 trained, part = head_of(model)[1], Frozen()
                 stack.enter_context(one_thread())
         try:
-            run = _Run(placement, trained, part, data, loss, settings, mixing, tell)
+            run = _Run(placement, trained, part, data, loss, settings, mixing, batches, tell)
             return run.all_epochs(validation, score, progress if placement.process == 0 else None, resume, who)
         except (RuntimeError, MemoryError) as error:
             if out_of_memory(error):  # not by a batch, which would have been computed in parts
@@ -127,13 +133,14 @@ class _Run:
 
     def __init__(
         self, placement: Placement, module: nn.Module, part: Frozen, data: TrainingData, loss: GroupLoss,
-        settings: TrainingSettings, mixer: Mixer | None, say: Say,
+        settings: TrainingSettings, mixer: Mixer | None, batches: Batches | None, say: Say,
     ) -> None:  # fmt: skip
         size = min(settings.batch_size, len(data))
         if size < placement.processes * (1 if mixer is None else 2):
             raise DataError(f"batches of {size} training images cannot be shared by {placement.processes} processes")
         self.place, self.module, self.frozen, self.data, self.settings = placement, module, part, data, settings
         self.mixer, self.augment, self.loss = mixer, Augmentation(settings.augment), loss.to(placement.device)
+        self.draw = batches or partial(epoch_batches, data.groups, settings.batch_size, settings.balance)
         self.shares = [share_of(size, p, placement.processes, mixer is not None) for p in range(placement.processes)]
         self.steps = len(data) // size
         self.optimizer, self.scheduler = make_optimizer(module, settings, self.steps)
@@ -219,7 +226,7 @@ class _Run:
         self.frozen.hold()
         self.loss.train()
         where = self._where(number)
-        batches = epoch_batches(self.data.groups, settings.batch_size, settings.balance, self.generator)
+        batches = self.draw(self.generator)
         draws = [self.augment.draw(len(batch), self.generator) for batch in batches]
         seeds = torch.randint(SEEDS, (len(batches),), generator=self.generator).tolist() if self.mixer else []
         total, lr, finished = 0.0, 0.0, self.epochs[-1] if self.epochs else None
@@ -262,7 +269,7 @@ class _Run:
 
     def _group_terms(self, outputs: Tensor, batch: Batch) -> Tensor:
         """(2, b) loss of each image, and how often it counts; nan where a loss of embeddings has none."""
-        if self.loss.wants == "embeddings":
+        if self.loss.wants != "logits":
             return torch.full((2, len(batch)), math.nan, device=outputs.device)
         losses = self.loss.criterion(outputs, batch.targets)
         return torch.stack([losses, torch.ones_like(losses)])

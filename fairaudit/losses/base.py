@@ -120,15 +120,16 @@ class GroupLoss(nn.Module, ABC):
         n_groups: number of declared groups g.
         whole_batch: whether the value is anything but a mean over samples of terms of one sample each. The mean over parts
             of a batch is then another number: whoever computes a batch in parts must put the outputs together first.
-        wants: what the network must hand over as ``logits``: its logits, or (b, d) embeddings. The criterion of a loss that
-            wants embeddings still says what targets mean, but must not be called on them.
+        wants: what the network must hand over as ``logits``: its logits; (b, d) embeddings, which are what goes into its
+            last layer; or ``outputs``, whatever it gives in training. The criterion of a loss that wants no logits still
+            says what targets mean, but must not be called on them.
         uses_groups: whether the groups matter; a loss that needs none may be used where no attribute is known.
 
     The last three are declared on the class; an option may change them for one instance.
     """
 
     whole_batch: bool = False
-    wants: Literal["logits", "embeddings"] = "logits"
+    wants: Literal["logits", "embeddings", "outputs"] = "logits"
     uses_groups: bool = True
 
     def __init__(self, n_groups: int, criterion: Criterion) -> None:

@@ -7,6 +7,9 @@ its progress; whatever it selects, it selects on the validation images.
 What a method needs it says in ``check(plan, *, options)``, with which ``run`` begins and whose result only ``run`` uses. It
 is called for every method of an experiment before anything is trained. It knows labels and settings, may look at validation
 images, which are few, and at no training image. A method of another package may do without.
+
+A method that fits something to the validation images says ``LEARNS_FROM_VALIDATION = True``: a search of settings then keeps
+some of them from it.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from typing import Protocol
 from torch import Tensor, nn
 
 from fairaudit.config import TrainingSettings
+from fairaudit.engine.batches import Batches
 from fairaudit.engine.history import History, Validation
 from fairaudit.engine.mixing import Mixer
 from fairaudit.engine.training_data import TrainingData
@@ -39,11 +43,13 @@ class Fit(Protocol):
         loss: GroupLoss | None = None,
         settings: TrainingSettings | None = None,
         mixer: Mixer | None = None,
+        batches: Batches | None = None,
         name: str = "model",
     ) -> History:
         """Train.
 
         Where the loss wants embeddings, the network's outputs say nothing of the validation images and are not judged.
+        Where it wants outputs, they are judged as embeddings: by what the validation images find among each other.
 
         Args:
             model: what is trained; it ends in evaluation mode with the weights of the epoch that was selected.
@@ -51,6 +57,7 @@ class Fit(Protocol):
             loss: None is the study's, for this data.
             settings: None is the study's.
             mixer: mixes the images of each batch; None does what the settings say.
+            batches: draws the batches of an epoch; None does what the settings say.
             name: of this training among those of one run; each needs another.
         """
         ...
@@ -102,7 +109,7 @@ class Study(Plan):
 
     Attributes:
         fit: trains.
-        score: what logits of the validation images are worth by the rule that selects epochs.
+        score: what outputs for the validation images are worth by the rule that selects epochs.
     """
 
     fit: Fit
@@ -114,12 +121,15 @@ class Outcome:
     """What a method leaves behind.
 
     Attributes:
-        model: images (b, 3, h, w) → logits (b, k) of the study's outputs; an ordinary network of the architecture.
+        model: images (b, 3, h, w) → logits (b, k) of the study's outputs; an ordinary network of the architecture. Where it
+            ``embeds``, that network with an embedding head and normalisation, an ``EmbeddingNetwork``.
         histories: stage → its training.
         notes: what a reader of the results must know, a sentence each.
         architecture: of the model, where it is not the study's.
         decide: how decisions are made from the model's scores, where they need more than the largest score.
         label_noise: attribute → share of images whose label of it is wrong, where the method inferred labels.
+        embeds: whether the model gives embeddings (b, d): test images are then judged by what they find among each other. A
+            method that trains such models says so in ``EMBEDS`` too, before it is run.
     """
 
     model: nn.Module
@@ -128,3 +138,4 @@ class Outcome:
     architecture: str | None = None
     decide: Decide | None = None
     label_noise: Mapping[str, float] | None = None
+    embeds: bool = False

@@ -20,6 +20,7 @@ from fairaudit.errors import ArchitectureError, CheckpointError, OutputError
 from fairaudit.models.architecture import fits, recognise
 from fairaudit.models.assembly import Assembled, assemble, outputs_of
 from fairaudit.models.checkpoint import RawCheckpoint, read_checkpoint
+from fairaudit.models.embedder import NAME as EMBEDDER
 from fairaudit.models.factory import build_network, full_names
 from fairaudit.models.fingerprint import Shapes
 from fairaudit.models.head import Head, Task
@@ -110,6 +111,11 @@ def load_classifier(
         assembled = assemble(found.name, found.kwargs, state.tensors, path.name)
         _try(assembled, preprocess.size, found)
     assumed: tuple[str, ...] = ()
+    if target is not None and found.name == EMBEDDER:
+        raise CheckpointError(
+            f"{path} gives embeddings of {assembled.outputs} numbers, no classes; audit it with 'fairaudit embed', or give "
+            "its backbone a new head with --weights"
+        )
     if target is None:
         head = _numbered(assembled.outputs)
     else:
@@ -225,7 +231,7 @@ def save_classifier(
     *,
     architecture: str,
     arch_kwargs: Mapping[str, Any],
-    head: Head,
+    head: Head | None,
     preprocess: Preprocess,
     extra: Mapping[str, Any] | None = None,
 ) -> None:
@@ -236,7 +242,7 @@ def save_classifier(
         model: its ``state_dict()`` is written.
         architecture: ``timm/NAME`` or ``torchvision/NAME``.
         arch_kwargs: constructor arguments, as JSON can hold them.
-        head: what the outputs mean.
+        head: what the outputs mean; None where they are embeddings.
         preprocess: how images were prepared.
         extra: anything else worth keeping, as JSON can hold it; ``Classifier.metadata["extra"]`` gives it back.
 
@@ -248,7 +254,7 @@ def save_classifier(
             "format": _FORMAT,
             "architecture": full_names(architecture)[0],
             "arch_kwargs": dict(arch_kwargs),
-            "head": head.to_record(),
+            **({} if head is None else {"head": head.to_record()}),
             "preprocess": preprocess.model_dump(mode="json"),
             "extra": dict(extra or {}),
         }

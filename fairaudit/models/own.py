@@ -7,10 +7,11 @@ from typing import Any
 
 from torch import nn
 
+from fairaudit.models.embedder import EmbeddingNetwork
 from fairaudit.models.gender_cnn import GenderCNN
 from fairaudit.models.treated import Treated
 
-OWN = ("gender-cnn", "treated")
+OWN = ("embedder", "gender-cnn", "treated")
 RECOGNISED = ("gender-cnn",)
 """Those whose tensors say what they are; the others are named in the checkpoints that fairaudit writes."""
 
@@ -26,7 +27,7 @@ def build_own(bare: str, num_classes: int, kwargs: Mapping[str, Any], construct:
     Args:
         bare: one of ``OWN``.
         num_classes: outputs.
-        kwargs: constructor arguments; of ``treated``: ``of``, ``of_kwargs`` and ``size``.
+        kwargs: constructor arguments; of ``treated``: ``of``, ``of_kwargs`` and ``size``; of ``embedder`` the first two.
         construct: builds any network, for the one within.
 
     Raises:
@@ -34,8 +35,11 @@ def build_own(bare: str, num_classes: int, kwargs: Mapping[str, Any], construct:
     """
     if bare == "gender-cnn":
         return GenderCNN(num_classes, **kwargs)
-    wrong = set(kwargs) ^ {"of", "of_kwargs", "size"}
+    wrong = set(kwargs) ^ ({"of", "of_kwargs"} | ({"size"} if bare == "treated" else set()))
     if wrong:
-        raise TypeError(f"a treated network is built of another one, and {sorted(wrong)[0]!r} is missing or unknown")
+        raise TypeError(f"such a network is built of another one, and {sorted(wrong)[0]!r} is missing or unknown")
+    inner = construct(kwargs["of"], num_classes, kwargs["of_kwargs"])
+    if bare == "embedder":
+        return EmbeddingNetwork(inner)
     height, width = kwargs["size"]
-    return Treated(construct(kwargs["of"], num_classes, kwargs["of_kwargs"]), (height, width))
+    return Treated(inner, (height, width))

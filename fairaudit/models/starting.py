@@ -20,6 +20,7 @@ from fairaudit.models.architecture import recognise
 from fairaudit.models.assembly import load_body
 from fairaudit.models.checkpoint import read_checkpoint
 from fairaudit.models.classifier import load_classifier
+from fairaudit.models.embedder import NAME as EMBEDDER
 from fairaudit.models.factory import build_network, full_names
 from fairaudit.models.metadata import SelfDescription, describe
 from fairaudit.models.preprocess import choose_preprocess
@@ -107,6 +108,9 @@ def start_from_weights(path: Path, architecture: str | None, settings: ModelSett
     described = describe(raw)
     tensors = find_state_dict(raw.content, path).tensors
     own = described.own
+    if own.get("architecture") == EMBEDDER:  # the head goes, and what normalises its outputs with it
+        own = {**own, "architecture": own["arch_kwargs"]["of"], "arch_kwargs": own["arch_kwargs"]["of_kwargs"]}
+        tensors = {key.removeprefix("inner."): value for key, value in tensors.items() if key.startswith("inner.")}
     if architecture is not None:
         name, kwargs = full_names(architecture)[0], dict(settings.arch_kwargs)
         names = full_names(architecture)

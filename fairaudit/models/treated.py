@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from fairaudit.models.embedder import EmbeddingNetwork, embedding_description
+
 NAME = "fairaudit/treated"
 OPEN = torch.finfo(torch.float32).max
 """A limit that limits nothing; a checkpoint that holds infinity is taken for one of a training that diverged."""
@@ -61,10 +63,12 @@ def described(model: nn.Module, architecture: str, arch_kwargs: Mapping[str, Any
     """Name and constructor arguments that a checkpoint of a network needs.
 
     Args:
-        model: the network, or one within a ``Treated``.
+        model: the network, or one within a ``Treated`` or an ``EmbeddingNetwork``.
         architecture: of the network.
         arch_kwargs: of the network.
     """
+    if isinstance(model, EmbeddingNetwork):
+        return embedding_description(architecture, arch_kwargs)
     if not isinstance(model, Treated) or (architecture == NAME and not isinstance(model.inner, Treated)):
         return architecture, dict(arch_kwargs)
     return NAME, {"of": architecture, "of_kwargs": dict(arch_kwargs), "size": list(model.size)}

@@ -11,6 +11,7 @@ import numpy as np
 from fairaudit.predictions import Predictions
 from fairaudit.results import AuditResult
 from fairaudit.workflows.audit import audit
+from fairaudit.workflows.embedding_runs import nothing_found
 from fairaudit.workflows.experiment import Experiment
 from fairaudit.workflows.labels import assemble
 from fairaudit.workflows.run_folders import AUDIT
@@ -54,9 +55,12 @@ def check_audits(experiment: Experiment) -> None:
     Raises:
         FairauditError: something that is asked cannot be audited.
     """
+    quick = experiment.audit.model_copy(update={"bootstrap": _FEWEST_DRAWS})
+    if experiment.embeds:
+        audits_of(replace(experiment, audit=quick), nothing_found(experiment), None)
+        return
     test, target = experiment.splits.test, next(iter(experiment.tasks))
     rows = np.array([str(row) for row in test.frame["row"]], dtype=object)
     scores = {name: np.eye(len(classes))[np.zeros(len(rows), dtype=int)] for name, classes in experiment.tasks.items()}
     predictions = assemble(rows, scores, test, dict(experiment.tasks), target)
-    quick = experiment.audit.model_copy(update={"bootstrap": _FEWEST_DRAWS})
     audits_of(replace(experiment, audit=quick), predictions, None)

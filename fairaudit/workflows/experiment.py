@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from fairaudit import plugins
+from fairaudit.artifacts.embeddings import IDENTITY
 from fairaudit.config import AuditSettings, MitigateConfig, Preprocess
 from fairaudit.data.locate import audit_options, find_root, load_dataset
 from fairaudit.data.manifest import Manifest
@@ -31,6 +32,9 @@ from fairaudit.models.starting import (
 )
 from fairaudit.predictions import MISSING, Column
 from fairaudit.results import group_label
+from fairaudit.workflows.embed_tables import HIT
+from fairaudit.workflows.embedding_arms import RECALL, trains_embeddings
+from fairaudit.workflows.experiment_classes import check_classes, classes_of, skewed, splits_by_class, target_name
 from fairaudit.workflows.experiment_defaults import SCRATCH, SCRATCH_SIZE
 from fairaudit.workflows.labels import column_of, columns_of, level_of
 
@@ -51,6 +55,7 @@ class Experiment:
         root: the dataset's folder.
         notes: what a reader must know, a sentence each.
         cache_folder: where decoded images are kept with ``cache = "disk"``.
+        embeds: whether networks give embeddings, by which images of a class are found again.
     """
 
     config: MitigateConfig
@@ -64,6 +69,7 @@ class Experiment:
     root: Path | None
     notes: tuple[str, ...]
     cache_folder: Path
+    embeds: bool = False
 
     @property
     def outputs(self) -> int:
@@ -97,10 +103,10 @@ def prepare_experiment(config: MitigateConfig, cache: Path = Path("cache")) -> E
     strata = [name for name in names if name in manifest.attributes]
     if config.limit is not None:
         manifest = stratified_sample(manifest, strata, config.limit, config.split_seed)
-    splits = _split(config, manifest, strata)
+    splits = skewed(config, _split(config, manifest, strata, target))
     start = _start(config, target, splits.train)
-    tasks = {name: splits.train.levels(name) for name in target}
-    if start.classes is not None:
+    tasks = {name: classes_of(splits.train, name).levels for name in target}
+    if start.classes is not None and not trains_embeddings(config):
         tasks = {target[0]: _spelt(start.classes, target[0], splits.train, str(config.model))}
     labelled, told = zip(
         *(_labelled(part, target, by[0], what) for part, what in
@@ -108,6 +114,7 @@ def prepare_experiment(config: MitigateConfig, cache: Path = Path("cache")) -> E
     )  # fmt: skip
     splits = replace(splits, train=labelled[0], validation=labelled[1])
     _check(splits, tasks, by[0])
+    check_classes(splits, target[0])
     _check_files(splits)
     crossed = _crossed(splits.train, by[0])
     privileged = tuple(
@@ -115,6 +122,9 @@ def prepare_experiment(config: MitigateConfig, cache: Path = Path("cache")) -> E
     )
     audit = config.audit.model_copy(update={"target": ",".join(target), "by": by, "privileged": privileged})
     notes = (*manifest.notes, *splits.notes, *(note for notes in told for note in notes))
+    if trains_embeddings(config):
+        audit = audit.model_copy(update={"target": RECALL, "positive": HIT})
+        notes = (*notes, f"accuracy is recall@1: how often the nearest other test image is of the same {target[0]}")
     return Experiment(
         config,
         splits,
@@ -127,6 +137,7 @@ def prepare_experiment(config: MitigateConfig, cache: Path = Path("cache")) -> E
         root,
         tuple(dict.fromkeys(notes)),
         cache,
+        trains_embeddings(config),
     )
 
 
@@ -138,17 +149,17 @@ def training_data(experiment: Experiment, part: Manifest, images: ImageSource) -
         part: its training or validation images.
         images: as ``opened`` gives them, or unread.
     """
-    categorical, _ = columns_of(part)
-    codes = [
-        _encoded(categorical[name], classes) for name, classes in experiment.tasks.items()
-    ]  # labelled only: nothing is missing
+    own = {name: classes_of(part, name) for name in experiment.tasks}
+    # people are in one split alone, so each split has classes of its own; levels of a column are declared for all
+    tasks = {name: own[name].levels if name == IDENTITY else classes for name, classes in experiment.tasks.items()}
+    codes = [_encoded(own[name], classes) for name, classes in tasks.items()]  # labelled only: nothing is missing
     targets = torch.from_numpy(np.stack(codes, axis=1) if len(codes) > 1 else codes[0])
-    several = {"tasks": tuple(experiment.tasks.items())} if len(codes) > 1 else {}
+    several = {"tasks": tuple(tasks.items())} if len(codes) > 1 else {}
     return TrainingData(
         images=images,
         targets=targets,
         groups=torch.from_numpy(_crossed(part, experiment.by).ids),
-        classes=tuple(name for classes in experiment.tasks.values() for name in classes),
+        classes=tuple(name for classes in tasks.values() for name in classes),
         group_labels=experiment.group_labels,
         preprocess=experiment.preprocess,
         **several,
@@ -183,16 +194,18 @@ def _dataset(config: MitigateConfig) -> tuple[Manifest, Path | None]:
     source = plugins.load("datasets", name)
     root = find_root(name, config.root, source.CARD) if getattr(source, "NEEDS_ROOT", True) else config.root
     options = {**audit_options(config.data, None, config.audit.by), **config.data_options}
-    if config.audit.target is not None:
+    if config.audit.target is not None and config.audit.target.casefold() != IDENTITY:
         options = {**audit_options(config.data, config.audit.target.split(",")[0].strip(), config.audit.by), **options}
     return load_dataset(config.data, root, config.split or "all", **options), root
 
 
 def _target(config: MitigateConfig, manifest: Manifest) -> tuple[str, ...]:
-    wanted = config.audit.target or manifest.card.target
+    embedded = trains_embeddings(config)
+    usual = IDENTITY if embedded and IDENTITY in manifest.frame.columns else manifest.card.target
+    wanted = config.audit.target or usual
     if wanted is None:
         raise UsageError(f"{config.data} has no usual target; name one with --target ({', '.join(manifest.attributes)})")
-    names = tuple(manifest.column(name.strip()) for name in wanted.split(","))
+    names = tuple(target_name(name.strip(), manifest, embedded) for name in wanted.split(","))
     if len(set(names)) < len(names):
         raise UsageError(f"--target {wanted} names a target twice")
     if len(names) > 1 and config.model is not None:
@@ -207,7 +220,7 @@ def _groupings(config: MitigateConfig, manifest: Manifest) -> tuple[tuple[str, .
     return tuple(tuple(manifest.column(name) for name in grouping) for grouping in by)
 
 
-def _split(config: MitigateConfig, manifest: Manifest, strata: list[str]) -> Splits:
+def _split(config: MitigateConfig, manifest: Manifest, strata: list[str], target: tuple[str, ...]) -> Splits:
     same = {"compare_content": config.compare_content}
     if config.test is not None:
         other = config.test
@@ -221,6 +234,8 @@ def _split(config: MitigateConfig, manifest: Manifest, strata: list[str]) -> Spl
             test = stratified_sample(test, known, other.limit, config.split_seed)
         train, validation, _ = config.split_shares
         return cut_validation(manifest, test, strata, validation / (train + validation), config.split_seed, **same)
+    if config.splits == "classes":
+        return splits_by_class(manifest, config, strata, target[0], trains_embeddings(config))
     if config.splits == "official":
         return official_splits(manifest, strata, config.split_seed, **same)
     return stratified_splits(manifest, strata, config.split_shares, config.split_seed, **same)
@@ -296,6 +311,7 @@ def _check(splits: Splits, tasks: Mapping[str, tuple[str, ...]], by: tuple[str, 
             f"{','.join(by)} makes {groups} groups, more than the {len(splits.train)} training images; "
             "cross fewer attributes"
         )
-    lacking = [name for name in dict.fromkeys([*tasks, *by]) if name not in splits.test.attributes]
+    named = dict.fromkeys([*tasks, *by])
+    lacking = [name for name in named if name not in splits.test.attributes and name != IDENTITY]
     if lacking:
         raise DataError(f"the test images have no {lacking[0]!r}; name a test dataset that has it")

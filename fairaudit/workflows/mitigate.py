@@ -35,6 +35,7 @@ from fairaudit.models.treated import described
 from fairaudit.results.mitigation import MitigationResult
 from fairaudit.workflows.arm_audits import audits_of, check_audits
 from fairaudit.workflows.arm_checks import check_arms
+from fairaudit.workflows.embedding_arms import with_reference
 from fairaudit.workflows.experiment import Experiment, opened, prepare_experiment, training_data
 from fairaudit.workflows.provenance import environment
 from fairaudit.workflows.resuming import check_runs, clear_leftovers, open_folder, reproducible, withdraw
@@ -91,6 +92,7 @@ def mitigate(
     told = watch or Watch()
     started = False
     try:
+        config = with_reference(config)
         open_folder(config, out, resume)
         experiment = prepare_experiment(config, out / CACHE)
         check_audits(experiment)
@@ -143,6 +145,8 @@ def preflight(experiment: Experiment, processes: int = 1) -> list[str]:
     config, splits = experiment.config, experiment.splits
     one = experiment.config.training
     targets = "; ".join(f"{name}: {', '.join(classes)}" for name, classes in experiment.tasks.items())
+    if experiment.embeds:
+        targets = "; ".join(f"{name}, by which images are found again" for name in experiment.tasks)
     height, width = experiment.preprocess.size
     seeds = "1 seed" if config.seeds == 1 else f"{config.seeds} seeds each"
     shared = f"processes {processes}, which share each batch: batch normalisation takes its statistics from one share"
@@ -212,7 +216,7 @@ def _run(
         "images": {what: len(getattr(experiment.splits, what)) for what in ("train", "validation", "test")},
         **environment(),
     }
-    head = experiment.head
+    head = None if outcome.embeds else experiment.head
     write_run(
         folder,
         {

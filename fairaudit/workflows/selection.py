@@ -1,4 +1,4 @@
-"""Selection: what a network's validation logits are worth, by the rule that picks epochs, methods and trials."""
+"""Selection: what a network's validation outputs are worth, by the rule that picks epochs, methods and trials."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from fairaudit.engine.history import Validation
 from fairaudit.engine.training_data import TrainingData
 from fairaudit.metrics.counts import cells, confusion
 from fairaudit.metrics.rates import RATES, rate_values
+from fairaudit.metrics.retrieval import normalised, retrieve
 
 
 def validation_score(logits: Tensor, data: TrainingData, select: Select) -> Validation:
@@ -23,8 +24,25 @@ def validation_score(logits: Tensor, data: TrainingData, select: Select) -> Vali
         data: their classes and groups. With several targets an image counts as right where all are.
         select: the rule.
     """
-    right = correct(logits, data)
-    groups = data.groups.numpy()
+    return _judged(correct(logits, data), data.groups.numpy(), data, select)
+
+
+def retrieval_score(embeddings: Tensor, data: TrainingData, select: Select) -> Validation:
+    """Judge embeddings of validation images by recall@1 in the place of accuracy; see ``validation_score``.
+
+    Each image asks for the nearest other one. Those of a class with a single image cannot find it and are not counted.
+
+    Args:
+        embeddings: (m, d) of the validation images.
+        data: their classes and groups.
+        select: the rule.
+    """
+    found = retrieve(normalised(embeddings.numpy()), data.targets.numpy(), (1,))
+    asked = found.relevant > 0
+    return _judged(found.hits[1][asked], data.groups.numpy()[found.queries[asked]], data, select)
+
+
+def _judged(right: np.ndarray, groups: np.ndarray, data: TrainingData, select: Select) -> Validation:
     # right or wrong is a classification of two classes whose true one is always "right": counts and rates as everywhere
     counts = confusion(np.ones_like(groups), right.astype(np.int64), groups, len(data.group_labels), 2)
     accuracies = rate_values(RATES["accuracy"], cells(counts))

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from fairaudit import plugins
 from fairaudit.config import Arm, InferenceSettings, TrainingSettings
+from fairaudit.engine.batches import Batches
 from fairaudit.engine.features import head_of, remembered_features
 from fairaudit.engine.freezing import BACKBONE
 from fairaudit.engine.history import History, Progress, Validation
@@ -25,9 +26,10 @@ from fairaudit.losses.base import Criterion, CrossEntropy, GroupLoss, MultiTaskC
 from fairaudit.methods.base import Outcome, Plan, Study
 from fairaudit.models.classifier import Classifier
 from fairaudit.predictions import FloatArray, Predictions, StrArray
+from fairaudit.workflows.embedding_runs import found_again
 from fairaudit.workflows.experiment import Experiment
 from fairaudit.workflows.labels import assemble, columns_of
-from fairaudit.workflows.selection import validation_score
+from fairaudit.workflows.selection import retrieval_score, validation_score
 
 
 @dataclass(frozen=True)
@@ -101,9 +103,10 @@ def make_study(
         watch: who is told what happens.
     """
     plan = make_plan(experiment, train_data, validation, arm, seed)
+    judge = retrieval_score if experiment.embeds else validation_score
 
     def score(logits: Tensor, data: TrainingData) -> Validation:
-        return validation_score(logits, data, plan.settings.select)
+        return judge(logits, data, plan.settings.select)
 
     def fit(
         model: nn.Module,
@@ -112,6 +115,7 @@ def make_study(
         loss: GroupLoss | None = None,
         settings: TrainingSettings | None = None,
         mixer: Mixer | None = None,
+        batches: Batches | None = None,
         name: str = "model",
     ) -> History:
         learnt = train_data if data is None else data
@@ -122,11 +126,12 @@ def make_study(
             plan.loss(learnt.counted) if loss is None else loss,
             asked,
             validation=validation.images,
-            score=lambda _, logits: validation_score(logits, validation, asked.select),
+            score=lambda _, logits: judge(logits, validation, asked.select),
             progress=watch.progress,
             say=watch.say,
             resume=work / name,
             mixer=mixer,
+            batches=batches,
         )
 
     return Study(**{field.name: getattr(plan, field.name) for field in fields(plan)}, fit=fit, score=score)
@@ -155,6 +160,8 @@ def predict_test(experiment: Experiment, outcome: Outcome, images: Callable[[], 
     """
     manifest = experiment.splits.test
     model = outcome.model.to("cpu").float().eval()
+    if outcome.embeds:
+        return found_again(experiment, model)
     rows, scores = _from_features(experiment, model, images) or _from_images(experiment, model, outcome)
     target = next(iter(experiment.tasks))
     predictions = assemble(rows, scores, manifest, dict(experiment.tasks), target)

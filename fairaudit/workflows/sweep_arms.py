@@ -102,7 +102,7 @@ def changed(arm: Arm, values: Mapping[str, Any], label: str | None = None) -> Ar
         if name in inner:
             raise UsageError(f"{key} is set for {arm.name} and varied as well; leave one out")
         inner[name] = value
-    return Arm(loss=arm.loss, method=arm.method, label=label, **parts)
+    return Arm(loss=arm.loss, method=arm.method, label=label, reference=arm.reference, **parts)
 
 
 def checked(key: str, value: Any, arm: Arm, training: TrainingSettings) -> Any:

@@ -91,7 +91,9 @@ def _compared(
     before: Sequence[Predictions], after: Sequence[Predictions], first: str, second: str, audit: AuditSettings
 ) -> tuple[ComparisonResult | None, ComparisonResult]:
     """Over seeds (None with one), and over the images of all seeds together."""
-    named = {"target": ",".join(before[0].tasks)} if len(before[0].tasks) > 1 else {"target": None}
+    tasks = list(before[0].tasks)
+    several = audit.target if audit.target in tasks else ",".join(tasks)  # of recalls at several k the first is compared
+    named = {"target": several if len(tasks) > 1 else None}
     settings = audit.model_copy(update={"rules": (), "cluster": True, **named})
     over_images = compare([Side(first, pooled(before))], [Side(second, pooled(after))], settings)
     if len(before) == 1:

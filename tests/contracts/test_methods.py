@@ -22,12 +22,15 @@ from fairaudit.errors import FairauditError, UsageError
 from fairaudit.losses import fscl
 from fairaudit.methods.base import Outcome, Plan, Study
 from fairaudit.models.classifier import build_network, save_classifier
+from fairaudit.models.embedder import EmbeddingNetwork
 from fairaudit.models.head import Head, Task
 from fairaudit.workflows.arm_checks import check_method
 from tests.methods.studies import PREPROCESS, Bench, bench, biased, labelled, logits, same
 
 NAMES = plugins.names("methods")
 ARCH = "timm/test_resnet"
+DIMENSIONS = 128
+"""Numbers of an embedding, where nobody says."""
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -97,8 +100,9 @@ def attempt(name: str, asked: Bench, options: dict[str, Any]) -> tuple[Outcome |
 
 def test_the_methods_that_were_asked_for_are_there() -> None:
     assert {
-        "attribution-mask", "balanced", "contrastive", "distil", "domain-independent", "infer-groups", "just-train-twice",
-        "last-layer", "lisa", "multi-task", "resample", "subsample", "thresholds",
+        "adversarial", "attribution-mask", "balanced", "contrastive", "distil", "domain-independent", "infer-groups",
+        "just-train-twice", "last-layer", "lisa", "metric-learning", "multi-task", "parade", "resample", "subsample",
+        "thresholds",
     } <= set(NAMES)  # fmt: skip
 
 
@@ -155,6 +159,7 @@ def test_it_runs_only_what_its_check_lets_pass(name: str, glasses: Path, monkeyp
 
 
 IMPOSSIBLE: dict[str, tuple[dict[str, Any], str]] = {
+    "adversarial": ({"strength": "-1"}, "strength of adversarial: '-1' is neither a number from 0 up nor"),
     "attribution-mask": ({"quantile": 1.5}, "quantile of attribution-mask must lie between 0 and 1"),
     "balanced": ({"column": "serv"}, "a column that is not there"),
     "contrastive": ({"c": 0.0}, "c of contrastive must be a number above 0, not 0"),
@@ -163,7 +168,9 @@ IMPOSSIBLE: dict[str, tuple[dict[str, Any], str]] = {
     "just-train-twice": ({"upweight": 0}, "upweight of just-train-twice must be at least 1, not 0"),
     "last-layer": ({"refits": -1}, "last-layer needs at least one refit"),
     "lisa": ({"same_label": 2.0}, "same_label of lisa must be from 0 to 1, not 2"),
+    "metric-learning": ({"per_class": 1}, "per_class of metric-learning must be at least 2, not 1"),
     "multi-task": ({"weights": (1.0, 2.0, 3.0)}, "weights of multi-task must be 2 numbers"),
+    "parade": ({"decorrelation": "glases:150"}, "did you mean 'glasses'?"),
     "thresholds": ({"positive": "boy"}, "thresholds has no class 'boy' to be positive"),
 }
 
@@ -185,10 +192,12 @@ def test_it_leaves_a_network_that_a_checkpoint_can_hold(name: str, glasses: Path
     outcome = run_of(name)(asked.study, **options)
     study = asked.study
     found = logits(outcome.model, study.validation)
-    assert found.shape == (48, study.train.n_outputs)
+    assert found.shape == (48, DIMENSIONS if outcome.embeds else study.train.n_outputs)
     assert found.isfinite().all()
     assert not any(module.training for module in outcome.model.modules())
-    fresh = study.network(architecture=outcome.architecture)
+    fresh = study.network(DIMENSIONS if outcome.embeds else None, outcome.architecture)
+    if outcome.embeds:
+        fresh = EmbeddingNetwork(fresh)
     fresh.load_state_dict(outcome.model.state_dict(), strict=True)
     assert torch.equal(logits(fresh, study.validation), found), "there is more to it than its weights"
 
@@ -254,6 +263,12 @@ def test_a_loss_of_embeddings_is_used_or_refused(name: str, glasses: Path) -> No
     asked, options = prepared(name, glasses, build=fscl.build)
     outcome, sentence = attempt(name, asked, options)
     if outcome is None:
+        if getattr(plugins.load("methods", name), "EMBEDS", False):
+            assert sentence == (
+                f"the method {name} trains embeddings with a loss of its own; leave --loss out, and choose it by --method "
+                f"{name}:loss=triplet"
+            )
+            return
         assert sentence == (
             f"the method {name} trains a classifier, and the loss that was chosen trains embeddings; "
             "choose another loss, or the method contrastive"
@@ -281,6 +296,8 @@ def test_without_groups_it_runs_or_says_that_it_needs_them(name: str, glasses: P
 def test_it_runs_on_a_network_of_a_library(name: str, glasses: Path) -> None:
     asked, options = prepared(name, glasses, arch=ARCH)
     outcome = run_of(name)(asked.study, **options)
-    fresh = build_network(ARCH, asked.study.train.n_outputs)
+    fresh = build_network(ARCH, DIMENSIONS if outcome.embeds else asked.study.train.n_outputs)
+    if outcome.embeds:
+        fresh = EmbeddingNetwork(fresh)
     fresh.load_state_dict(outcome.model.state_dict(), strict=True)
     assert logits(outcome.model, asked.study.validation).isfinite().all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fairaudit.data.manifest import Card, FolderStore, Manifest
-from fairaudit.data.sampling import stratified_sample
-from fairaudit.errors import UnknownNameError, UsageError
+from fairaudit.data.sampling import skewed_sample, stratified_sample
+from fairaudit.errors import DataError, UnknownNameError, UsageError
 
 
 def _manifest(codes: list[int], other: list[int] | None = None) -> Manifest:
@@ -80,3 +81,48 @@ def test_refusals() -> None:
         stratified_sample(_manifest([0]), ["race"], 0, 0)
     with pytest.raises(UnknownNameError, match="unknown column 'rase'; did you mean 'race'"):
         stratified_sample(_manifest([0]), ["rase"], 1, 0)
+
+
+def people(levels: str) -> Manifest:
+    """Two images of each person, whose level is a letter."""
+    rows = [f"{i}-{k}.png" for i in range(len(levels)) for k in range(2)]
+    told = [level for level in levels for _ in range(2)]
+    frame = pd.DataFrame({"row": rows, "split": "all", "identity": [row.partition("-")[0] for row in rows]})
+    frame["race"] = pd.Categorical(told, categories=["a", "b", "c", "d"])
+    return Manifest(frame, FolderStore(Path()), Card(obtain=""))
+
+
+@pytest.mark.parametrize(
+    ("levels", "share", "wanted"),
+    [
+        ("aaaaabbbbb", 0.9, {"a": 5, "b": 1}),
+        ("aaaaabbbbb", 0.5, {"a": 5, "b": 5}),
+        ("a" * 20 + "b" * 20 + "c" * 10, 0.25, {"a": 10, "b": 20, "c": 10}),
+        ("a" * 20 + "b" * 20 + "c" * 10, 0.8, {"a": 20, "b": 3, "c": 2}),
+    ],
+)
+def test_a_skewed_sample_keeps_as_many_people_as_its_share_allows(
+    levels: str, share: float, wanted: dict[str, int]
+) -> None:
+    found = skewed_sample(people(levels), "race", "a", share, 0)
+    assert found.frame["identity"].value_counts().eq(2).all()
+    counts = found.frame.groupby("identity")["race"].first().astype(str).value_counts().to_dict()
+    assert counts == wanted
+    assert found.frame["row"].tolist() == sorted(found.frame["row"], key=people(levels).frame["row"].tolist().index)
+    again = skewed_sample(people(levels), "race", "a", share, 0)
+    assert again.frame["row"].tolist() == found.frame["row"].tolist()
+
+
+def test_a_skewed_sample_without_people_is_of_images_and_needs_two_levels() -> None:
+    manifest = people("aaaaabbbbb")
+    nobody = replace(manifest, frame=manifest.frame.drop(columns=["identity"]))
+    assert skewed_sample(nobody, "race", "a", 0.9, 0).frame["race"].astype(str).value_counts().to_dict() == {
+        "a": 10,
+        "b": 1,
+    }
+    with pytest.raises(DataError) as caught:
+        skewed_sample(manifest, "race", "c", 0.9, 0)
+    assert str(caught.value) == "no training image is 'c' in race, so it cannot be 0.9 of them; leave --imbalance out"
+    with pytest.raises(DataError) as caught:
+        skewed_sample(people("aaaa"), "race", "a", 0.9, 0)
+    assert str(caught.value).startswith("no training image is 'anything but a' in race")

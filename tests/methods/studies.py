@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from fairaudit.config import Preprocess, TrainingSettings, validated
+from fairaudit.engine.batches import Batches
 from fairaudit.engine.history import History
 from fairaudit.engine.mixing import Mixer
 from fairaudit.engine.train import Report, train
@@ -23,7 +24,7 @@ from fairaudit.metrics.groups import cross
 from fairaudit.models.classifier import build_network
 from fairaudit.predictions import Column
 from fairaudit.results import group_label
-from fairaudit.workflows.selection import validation_score
+from fairaudit.workflows.selection import retrieval_score, validation_score
 
 SIZE = 8
 PREPROCESS = Preprocess(size=(SIZE, SIZE), mean=(0.5, 0.5, 0.5), std=(0.25, 0.25, 0.25))
@@ -115,6 +116,7 @@ class Call:
         settings: how.
         mixer: what mixed.
         name: of the training.
+        batches: what drew batches.
     """
 
     model: nn.Module
@@ -123,6 +125,7 @@ class Call:
     settings: TrainingSettings
     mixer: Mixer | None
     name: str
+    batches: Batches | None = None
 
 
 @dataclass
@@ -188,21 +191,25 @@ def bench(
         loss: GroupLoss | None = None,
         settings: TrainingSettings | None = None,
         mixer: Mixer | None = None,
+        batches: Batches | None = None,
         name: str = "model",
     ) -> History:
         data = study.train if data is None else data
         chosen = study.loss(data.counted) if loss is None else loss
         asked = study.settings if settings is None else settings
         assert name not in [call.name for call in calls], "two trainings of one run share their folder"
-        calls.append(Call(model, data, chosen, asked, mixer, name))
+        calls.append(Call(model, data, chosen, asked, mixer, name, batches))
         return train(
             model,
             data,
             chosen,
             asked,
             validation=held.data.images,
-            score=lambda _, logits: validation_score(logits, held.data, asked.select),
+            score=lambda _, found: (retrieval_score if chosen.wants == "outputs" else validation_score)(
+                found, held.data, asked.select
+            ),
             mixer=mixer,
+            batches=batches,
             resume=None if resume is None else resume / name,
             progress=progress,
         )
