@@ -69,6 +69,26 @@ def test_a_file_of_embeddings_is_audited_and_judged(cli: Cli, archive: Path, tmp
     assert pairs.record["settings"]["threshold"] == 0.9
 
 
+def test_levels_of_a_number_are_held_fixed_and_the_record_is_reported_again(
+    cli: Cli, archive: Path, tmp_path: Path
+) -> None:
+    with np.load(archive) as kept:
+        arrays = {**kept, "hour": np.where(np.arange(80) % 8 < 4, 9.5, 22.0)}
+    np.savez(archive, **arrays)
+    words = ("--by", "place", "--given", "hour", "--bins", "hour=0,12", "--out", tmp_path / "run", *QUICK)
+    done = cli("embed", archive, *words)
+    assert done.code == 0
+    assert "By place within levels of hour" in done.out
+    assert "0 to <12" in done.out
+    assert all(len(line) <= 80 for line in done.out.splitlines())
+    assert cli("report", tmp_path / "run").out == done.out
+    assert cli("report", tmp_path / "run", "-f", "json").record["settings"]["bins"] == {"hour": [0, 12]}
+    assert "## Embeddings of 80 images" in cli("report", tmp_path / "run" / "embedding.json", "-f", "markdown").out
+    cli("embed", archive, "--by", "place", "--given", "hour", *QUICK).refused(
+        "--given hour: hour is numeric and has no levels; say where each starts, --bins hour=0,18,40,65"
+    )
+
+
 def test_any_folder_of_images_is_embedded_by_any_layer_and_audited_again_without_the_network(
     cli: Cli, folder: Path
 ) -> None:
