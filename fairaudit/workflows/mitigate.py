@@ -120,14 +120,24 @@ def mitigate(
                 write_toml(out / CONFIG, reproducible(config, experiment.root))
         arms = config.trained
         total, done = len(arms) * config.seeds, 0
+        diverged: dict[str, DivergenceError] = {}
         for seed in range(config.seeds):
             for arm in arms:
                 done += 1
                 folder = run_folder(out, arm, seed)
-                if not (folder / RUN).exists():
-                    told.arm(done, total, arm.name, seed)
+                if arm.name in diverged or (folder / RUN).exists():
+                    continue
+                told.arm(done, total, arm.name, seed)
+                try:
                     with few_threads():
                         _run(experiment, data, arm, seed, folder, command, told)
+                except DivergenceError as error:
+                    if arm.is_baseline or len(arms) == 1:
+                        raise
+                    diverged[arm.name] = error
+                    told.say(f"{arm.name}: {error}; the other arms go on")
+        if diverged:
+            raise _without(diverged, len(arms))
         if not is_main():
             return None
     except FairauditError:
@@ -138,6 +148,15 @@ def mitigate(
         finish()
     result = summarise_arms(experiment, out)
     return Mitigation(result, out)
+
+
+def _without(diverged: Mapping[str, DivergenceError], arms: int) -> DivergenceError:
+    """What is said at the end of an experiment of which some arms have no result."""
+    first = next(iter(diverged.values()))
+    if len(diverged) == arms:
+        return first
+    whose = f"arm {next(iter(diverged))}" if len(diverged) == 1 else f"arms {', '.join(diverged)}"
+    return DivergenceError(f"{whose}: {first}; the rest is trained, and goes on with --resume")
 
 
 def preflight(experiment: Experiment, processes: int = 1) -> list[str]:
