@@ -149,8 +149,8 @@ def test_an_arm_at_whose_rate_training_diverges(cli: Cli) -> None:
     done = cli(*arms, "--lr", "1e-3", "--grid", "lr=1e-3,1e9,2e-3")
     assert done.code == 2
     assert done.err == (
-        "fairaudit: arm erm(lr=1000000000.0): the outputs on validation images are no finite numbers in epoch 1: lower --lr "
-        "(now 1e+09); the rest is trained, and goes on with --resume\n"
+        "fairaudit: arm erm(lr=1000000000.0): the outputs on validation images are no finite numbers in epoch 1: lower "
+        "--lr (now 1e+09); the rest is trained, and goes on with --resume\n"
     )
     whole = sorted(path.parent.relative_to("run").as_posix() for path in Path("run").rglob("run.json"))
     assert [name.partition("/")[2] for name in whole] == ["seed-0", "seed-1"] * 2
