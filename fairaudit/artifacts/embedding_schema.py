@@ -96,6 +96,7 @@ class TrainedRecord(_Record):
     tested: Count
     accuracy: dict[str, NumberRecord] = Field(description="group as a text → accuracy")
     gap: NumberRecord
+    balanced_gap: NumberRecord = Field(description="of balanced accuracy; undefined of many classes")
 
 
 class PlaceRecord(_Record):

@@ -216,6 +216,7 @@ def _trained(result: EmbeddingResult) -> list[Sheet]:
         original = {one.classifier: one for one in own if one.training == "original"}
         groups = list(dict.fromkeys(name for one in own for name in one.accuracy))
         shown = groups if len(groups) <= 4 else []
+        balanced = any(one.balanced_gap.support for one in own)
         rows = []
         for one in sorted(own, key=lambda one: (list(original).index(one.classifier), one.training != "original")):
             rows.append(
@@ -223,13 +224,21 @@ def _trained(result: EmbeddingResult) -> list[Sheet]:
                     one.classifier, one.training, *(words.estimate(one.accuracy[name]) for name in shown),
                     words.estimate(one.gap),
                     "" if one.training == "original" else _stays(one.gap, original[one.classifier].gap),
+                    *([words.estimate(one.balanced_gap)] if balanced else []),
                 ]
             )  # fmt: skip
-        columns = ["classifier", "trained on", *map(words.clean, shown), "gap", "stays"]
+        columns = [
+            "classifier",
+            "trained on",
+            *map(words.clean, shown),
+            "gap",
+            "stays",
+            *(["balanced gap"] if balanced else []),
+        ]
         note = (
             "Accuracy on images that were not trained on; rebalanced: images of smaller groups repeated until groups are "
             "equal. Stays: the share of the original gap that is left, where there was one that the data show."
-        )
+        ) + (" Balanced gap: of accuracy in which every class counts once, however common in a group." if balanced else "")
         heading = f"Downstream: {words.clean(result.target)} told from frozen embeddings, by {words.grouping_name(by)}"
         sheets.append(Sheet(heading, columns, rows, range(2, len(columns)), [note], leads=2))
     return sheets

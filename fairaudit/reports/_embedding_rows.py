@@ -36,7 +36,8 @@ def measures(result: EmbeddingResult) -> Iterator[Row]:
         kind = f"{one.classifier}, {one.training}"
         for name, accuracy in one.accuracy.items():
             yield ["downstream", ",".join(one.by), name, "accuracy", kind, *_numbers(accuracy)]
-        yield ["downstream", ",".join(one.by), "", "accuracy gap", kind, *_numbers(one.gap)]
+        for name, gap in (("accuracy gap", one.gap), ("balanced_accuracy gap", one.balanced_gap)):
+            yield ["downstream", ",".join(one.by), "", name, kind, *_numbers(gap)]
 
 
 def _own(group: EmbeddedGroup) -> Iterator[tuple[str, str, Estimate]]:

@@ -138,6 +138,8 @@ class Trained:
         tested: rows it was tested on.
         accuracy: group as a text → accuracy.
         gap: largest less smallest accuracy over groups.
+        balanced_gap: likewise of balanced accuracy, in which every class counts once: accuracy differs between groups also
+            where they hold classes of different size. Undefined of many classes.
     """
 
     classifier: str
@@ -147,6 +149,7 @@ class Trained:
     tested: int
     accuracy: Mapping[str, Estimate]
     gap: Estimate
+    balanced_gap: Estimate
 
 
 @dataclass(frozen=True)

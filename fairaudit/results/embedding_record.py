@@ -138,7 +138,10 @@ def _leak(record: Mapping[str, Any]) -> Leak:
 
 
 def _trained(record: Mapping[str, Any]) -> Trained:
-    told = {"accuracy": _estimates(record["accuracy"]), "gap": _estimate(record["gap"])}
+    told = {
+        "accuracy": _estimates(record["accuracy"]),
+        **{name: _estimate(record[name]) for name in ("gap", "balanced_gap")},
+    }
     return Trained(**{**record, "by": tuple(record["by"]), **told})
 
 

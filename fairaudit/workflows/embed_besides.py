@@ -13,6 +13,7 @@ from fairaudit.embedding.flat_map import flat_map
 from fairaudit.embedding.leakage import leakage
 from fairaudit.embedding.sampling import some_rows
 from fairaudit.metrics.groups import Groups
+from fairaudit.metrics.rates import BALANCED_ACCURACY
 from fairaudit.predictions import MISSING, Column, IntArray, Predictions, Task
 from fairaudit.results import Estimate, group_label
 from fairaudit.results.embedding import Leak, Place, Trained
@@ -21,7 +22,11 @@ from fairaudit.workflows.embed_tables import Space
 from fairaudit.workflows.matching import match
 
 MOST_PLACES = 1000
+MOST_BALANCED = 10
+"""Classes of which balanced accuracy is told: a group has images of every one of so many."""
+
 _NO_GAP = Estimate(float("nan"), float("nan"), float("nan"), 0, "undefined: fewer than two groups")
+_MANY = Estimate(float("nan"), float("nan"), float("nan"), 0, f"undefined: more than {MOST_BALANCED} classes")
 
 
 def clusters_of(space: Space, rows: IntArray, seed: int, classes: int) -> dict[str, float]:
@@ -75,15 +80,29 @@ def trained_of(
             update={"by": (groups.by,), "given": (), "target": "told", "positive": None, "privileged": ()}
         )
         for (classifier, training), said in found.said.items():
-            # accuracy is all that is asked for: right or wrong are the classes, whatever there is to tell
-            right = Task(("wrong", "right"), np.ones(len(said), dtype=np.int64), (said == found.classes).astype(np.int64))
             rows = np.array(found.rows.astype(str), dtype=object)
-            result = audit(Predictions(rows, {"told": right}, attributes, identity=people), by)
+            task = _told(target, used, found.classes, said)
+            result = audit(Predictions(rows, {"told": task}, attributes, identity=people), by)
             grouping = result.groupings[0]
-            gap = next((d.estimate for d in grouping.disparities if (d.metric, d.kind) == ("accuracy", "gap")), _NO_GAP)
+            gaps = {d.metric: d.estimate for d in grouping.disparities if d.kind == "gap"}
             accuracy = {group_label(one.group): one.metrics["accuracy"] for one in grouping.groups if one.n}
-            told.append(Trained(classifier, groups.by, training, found.fitted[training], len(said), accuracy, gap))
+            told.append(
+                Trained(
+                    classifier, groups.by, training, found.fitted[training], len(said), accuracy,
+                    gaps.get("accuracy", _NO_GAP),
+                    gaps.get(BALANCED_ACCURACY, _NO_GAP) if len(used) <= MOST_BALANCED else _MANY,
+                )
+            )  # fmt: skip
     return name, tuple(told)
+
+
+def _told(target: Column, used: IntArray, true: IntArray, said: IntArray) -> Task:
+    """What was said of which class; of many classes right or wrong only, which is all that accuracy is of."""
+    if len(used) > MOST_BALANCED:
+        return Task(("wrong", "right"), np.ones(len(said), dtype=np.int64), (said == true).astype(np.int64))
+    names = tuple(target.levels[c] for c in used)
+    place = [np.searchsorted(used, some).astype(np.int64) for some in (true, said)]
+    return Task(names, place[0], place[1])
 
 
 def places_of(space: Space, groups: Groups, seed: int) -> tuple[Place, ...]:

@@ -72,8 +72,18 @@ def stays(shared: Path, kept: Path, limit: int | None) -> None:
     from fairaudit.config import AuditSettings, EmbedSettings
     from fairaudit.workflows.embed_audit import audit_embeddings
 
-    print("| backbone | data, groups | recall@1 gap | told | classifier | gap, original | gap, rebalanced | stays |")
-    print("|---|---|---|---|---|---|---|---|")
+    columns = (
+        "backbone",
+        "data, groups",
+        "recall@1 gap",
+        "told",
+        "classifier",
+        "gap, original",
+        "gap, rebalanced",
+        "stays",
+    )
+    print("|", " | ".join([*columns, "balanced gap, rebalanced"]), "|")
+    print("|---|---|---|---|---|---|---|---|---|")
     for backbone, weights, network in _BACKBONES:
         for data, folder, of, questions in _ASKED:
             archive = kept / f"{Path(weights).stem}-{folder}.npz"
@@ -130,7 +140,7 @@ def _rows(backbone: str, what: str, result: EmbeddingResult) -> None:
         after = next(o for o in result.trained if (o.classifier, o.training) == (one.classifier, "rebalanced"))
         print(
             f"| {backbone} | {what} | {_said(recall)} | {result.target} | {one.classifier} | {_said(one.gap)} | "
-            f"{_said(after.gap)} | {_stays(one.gap, after.gap)} |",
+            f"{_said(after.gap)} | {_stays(one.gap, after.gap)} | {_said(after.balanced_gap)} |",
             flush=True,
         )
 
@@ -141,7 +151,7 @@ def _stays(before: Estimate, after: Estimate) -> str:
 
 
 def _said(one: Estimate) -> str:
-    return f"{one.value:.3f} [{one.ci_low:.3f}, {one.ci_high:.3f}]"
+    return f"{one.value:.3f} [{one.ci_low:.3f}, {one.ci_high:.3f}]" if one.support else ""
 
 
 if __name__ == "__main__":

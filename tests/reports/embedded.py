@@ -41,10 +41,10 @@ def result(*groups: EmbeddedGroup, places: int = 12) -> EmbeddingResult:
     grouping = EmbeddedGrouping(
         ("race",), groups, {"recall_at_1": gap, "fmr": gap}, Estimate(0.2, 0.1, 0.3, 8), gap, 40, 8, levels
     )
+    told = {"A": Estimate(0.9, 0.8, 0.95, 10), "B": Estimate(0.6, 0.5, 0.7, 10)}
+    balanced = Estimate(0.25, 0.1, 0.4, 5)
     trained = tuple(
-        Trained(
-            "kNN", ("race",), training, 50, 20, {"A": Estimate(0.9, 0.8, 0.95, 10), "B": Estimate(0.6, 0.5, 0.7, 10)}, found
-        )
+        Trained("kNN", ("race",), training, 50, 20, told, found, balanced)
         for training, found in (("original", Estimate(0.4, 0.2, 0.6, 10)), ("rebalanced", Estimate(0.3, 0.1, 0.5, 10)))
     )
     settings = {

@@ -30,6 +30,7 @@ def test_the_terminal_says_every_table_and_rates_below_a_thousandth() -> None:
     ):
         assert heading in text
     assert "75 %" in text, "three quarters of the original gap stay"
+    assert "0.250 [0.100, 0.400]" in text, "the balanced gap"
     assert "a note" in text
 
 

@@ -18,12 +18,13 @@ from fairaudit.artifacts.records import read_audit
 from fairaudit.artifacts.tables import read_predictions
 from fairaudit.config import AuditSettings, EmbedSettings
 from fairaudit.config.embed import Part
+from fairaudit.embedding.downstream import Downstream
 from fairaudit.errors import DataError, FairauditError, UsageError
 from fairaudit.metrics.retrieval import normalised
 from fairaudit.predictions import Column
 from fairaudit.results import Verdict
 from fairaudit.results.embedding_record import embedding_json
-from fairaudit.workflows import run_reports
+from fairaudit.workflows import embed_besides, run_reports
 from fairaudit.workflows.audit import audit
 from fairaudit.workflows.embed import embed_files
 from fairaudit.workflows.embed_audit import Audited, audit_embeddings, rehearse
@@ -345,3 +346,26 @@ def test_an_attribute_that_nobody_has_is_a_sentence() -> None:
     nobody = changed({"place": [None] * 160})  # type: ignore[list-item]
     with pytest.raises(DataError, match="no image has a place: there are no groups by it"):
         audit_embeddings(nobody, settings())
+
+
+def test_a_downstream_gap_is_also_told_with_every_class_counting_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a rare class nobody is told; where it is rarer, accuracy is higher, and balanced accuracy the same."""
+    embeddings = birds()
+    light = np.array(["dusk" if i % 80 < (55 if i < 80 else 25) else "day" for i in range(160)])
+    place = np.where(np.arange(160) < 80, "sea", "land")
+    columns = {"place": Column.of(place.tolist()), "light": Column.of(light.tolist())}
+    embeddings = replace(embeddings, attributes={**embeddings.attributes, **columns})
+    rows = np.arange(160)
+    day = columns["light"].levels.index("day")
+    said = {("kNN", training): np.full(160, day, dtype=np.int64) for training in ("original", "rebalanced")}
+    fake = Downstream(rows, columns["light"].codes, said, {"original": 9, "rebalanced": 9})
+    monkeypatch.setattr(embed_besides, "downstream", lambda *_: fake)
+    asked = settings(downstream="light", without=("geometry", "leakage", "map", "verification"))
+    one, _ = audit_embeddings(embeddings, asked).result.trained
+    assert one.gap.value == pytest.approx(30 / 80)
+    assert one.gap.ci_low > 0.2
+    assert one.balanced_gap.value == pytest.approx(0)
+    monkeypatch.setattr(embed_besides, "MOST_BALANCED", 1)
+    many, _ = audit_embeddings(embeddings, asked).result.trained
+    assert many.gap == one.gap
+    assert many.balanced_gap.reason == "undefined: more than 10 classes"
