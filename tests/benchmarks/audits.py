@@ -42,6 +42,7 @@ from fairaudit.metrics.intervals import quantile
 from fairaudit.metrics.measure import Measure, Metric, Table
 from fairaudit.predictions import Column, FloatArray, IntArray, Predictions, Task
 from fairaudit.workflows.audit import audit
+from tests.benchmarks.rows import Row, markdown
 
 N = 100_000
 RACES = ("Black", "East Asian", "Indian", "Latino", "Middle Eastern", "Southeast Asian", "White")
@@ -138,11 +139,6 @@ def rounds_of(contenders: Mapping[str, Contender], rounds: int) -> dict[str, lis
             if round_:
                 times[name].append(taken)
     return times
-
-
-def ratio(times: Mapping[str, list[float]], slow: str, fast: str) -> float:
-    """Median over rounds of how many times longer one takes than the other."""
-    return statistics.median(a / b for a, b in zip(times[slow], times[fast], strict=True))
 
 
 def no_p_values(measures: Sequence[Measure], _: object) -> list[FloatArray]:
@@ -272,20 +268,36 @@ def main() -> int:
         print(f"{label:<44}{statistics.median(taken):>12.4f}")
     print(f"\n202,599 images, 400 groups × 40 labels: {whole['numbers']:,.0f} numbers audited in {whole['audit']:.1f} s, "
           f"{whole['mb']:.0f} MB written in {whole['write']:.1f} s, {whole['gib']:.2f} GiB at the peak\n")  # fmt: skip
-    targets = [
-        ("Fairlearn 1,000 / five metrics", ratio(times, FRAME_BOOT, FIVE), 10_000),
-        ("Fairlearn 1,000 / audit(), everything", ratio(times, FRAME_BOOT, WHOLE), 10_000),
-        ("row bootstrap / five metrics", ratio(times, ROWS, FIVE), 30),
-        ("row bootstrap / audit(), everything", ratio(times, ROWS_AGAIN, WHOLE), 30),
-        ("row bootstrap / audit() without p-values", ratio(times, ROWS, WITHOUT_P), 30),
-        ("Fairlearn command / fairaudit command", ratio(times, THEIRS, OURS), 1),
-        ("15 s / 400 groups × 40 labels, written", 15 / (whole["audit"] + whole["write"]), 1),
-        ("1.5 GiB / the same, memory", 1.5 / whole["gib"], 1),
+    rows = rows_of(times, whole)
+    print(markdown(rows))
+    return 1 if any(row.missed for row in rows) else 0
+
+
+def rows_of(times: Mapping[str, list[float]], whole: Mapping[str, float]) -> list[Row]:
+    """Ratios and their targets.
+
+    Args:
+        times: of ``statistics_only`` and ``commands``.
+        whole: of ``celeba``.
+    """
+    pairs = [
+        ("five metrics with intervals", "Fairlearn's 1,000 bootstraps", FIVE, FRAME_BOOT, 10_000),
+        ("audit() of everything", "Fairlearn's 1,000 bootstraps", WHOLE, FRAME_BOOT, 10_000),
+        ("five metrics with intervals", "1,000 row bootstraps in numpy", FIVE, ROWS, 30),
+        ("audit() of everything", "1,000 row bootstraps in numpy of five metrics", WHOLE, ROWS_AGAIN, 30),
+        ("audit() without p-values", "1,000 row bootstraps in numpy of five metrics", WITHOUT_P, ROWS, 30),
+        ("fairaudit audit, the command", "Fairlearn without intervals, the same file", OURS, THEIRS, 1),
     ]
-    print(f"{'ratio':<44}{'× faster':>12}{'target':>10}")
-    for label, found, target in targets:
-        print(f"{label:<44}{found:>12,.1f}{target:>10,}{'' if found >= target else '   MISSED'}")
-    return 0 if all(found >= target for _, found, target in targets) else 1
+    found = [
+        Row.of(what, against, [slow / fast for slow, fast in zip(times[b], times[a], strict=True)], target)
+        for what, against, a, b, target in pairs
+    ]
+    quick, small = 15 / (whole["audit"] + whole["write"]), 1.5 / whole["gib"]
+    return [
+        *found,
+        Row("400 groups × 40 labels, audited and written", "15 s", quick, quick, quick, 1),
+        Row("the same, memory", "1.5 GiB", small, small, small, 1),
+    ]
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ from fairaudit.data.manifest import Card, Manifest
 from fairaudit.engine.devices import cores, keep_freed_memory
 from fairaudit.engine.forward import Forward
 from fairaudit.engine.predict import predict
+from tests.benchmarks.rows import Row
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,26 @@ def rounds(
     return found
 
 
+def sources(arch: str, images: int, width: int, height: int, size: int) -> tuple[Network, Manifest, float]:
+    """A network, images for it, and the median size of one in kB."""
+    files = pictures(images, width, height)
+    manifest = Manifest(pd.DataFrame({"row": list(files), "split": "all"}), Memory(files), Card("rendered here"))
+    model = timm.create_model(arch, pretrained=False, num_classes=2).eval()
+    preprocess = Preprocess(size=(size, size), interpolation="bicubic")
+    kilobytes = statistics.median(len(data) for data in files.values()) / 1000
+    return Network(model, preprocess, Softmax()), manifest, kilobytes
+
+
+def rows_of(arch: str, images: int, repeats: int) -> list[Row]:
+    """The whole against what the same cores can do when they decode and compute in turn; CelebA's pictures at 224."""
+    keep_freed_memory()
+    network, manifest, _ = sources(arch, images, 178, 218, 224)
+    settings = InferenceSettings(device="cpu", precision="fp32", batch_size=16)
+    found = rounds(network, manifest, settings, repeats)
+    ceiling = [whole * (1 / decode + 1 / compute) for decode, compute, whole in found]
+    return [Row.of(f"prediction end to end, {arch}", "decoding and the network, each alone, in turn", ceiling, 0.95)]
+
+
 def main() -> None:
     """Measure and print one table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
@@ -117,12 +138,7 @@ def main() -> None:
     precision: Precision = asked.precision
     told = keep_freed_memory()
 
-    files = pictures(asked.images, asked.width, asked.height)
-    manifest = Manifest(pd.DataFrame({"row": list(files), "split": "all"}), Memory(files), Card("rendered here"))
-    model = timm.create_model(asked.arch, pretrained=False, num_classes=2).eval()
-    preprocess = Preprocess(size=(asked.size, asked.size), interpolation="bicubic")
-    network = Network(model, preprocess, Softmax())
-    kilobytes = statistics.median(len(data) for data in files.values()) / 1000
+    network, manifest, kilobytes = sources(asked.arch, asked.images, asked.width, asked.height, asked.size)
     source = f"{asked.images} JPEGs of {asked.width} × {asked.height} ({kilobytes:.0f} kB)"
     print(f"{asked.arch} {precision}, {source} to {asked.size}")
     print(f"{asked.workers or cores()} threads, allocator {'told' if told else 'untouched'}, {asked.rounds} rounds")
