@@ -32,7 +32,7 @@ def test_the_limit_of_the_start_is_a_ratio_of_one() -> None:
 
 def test_audits_are_compared_round_by_round() -> None:
     names = (audits.FIVE, audits.WHOLE, audits.ROWS, audits.ROWS_AGAIN, audits.WITHOUT_P, audits.OURS)
-    times = dict.fromkeys(names, [1.0, 2.0]) | {audits.FRAME_BOOT: [1e5, 1e4], audits.THEIRS: [4.0, 4.0]}
+    times = {name: [1.0, 2.0] for name in names} | {audits.FRAME_BOOT: [1e5, 1e4], audits.THEIRS: [4.0, 4.0]}
     rows = audits.rows_of(times, {"audit": 20.0, "write": 10.0, "gib": 1.0})
     assert [row.missed for row in rows] == [False, False, True, True, True, False, True, False]
     assert (rows[0].low, rows[0].high) == (5e3, 1e5)
