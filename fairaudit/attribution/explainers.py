@@ -16,6 +16,9 @@ METHODS = ("lime", "integrated-gradients", "grad-cam", "occlusion")
 DRAWN = ("lime",)
 """Those that chance has a part in, so that they are asked again with other seeds."""
 
+WINDOWS = 100
+"""Of occlusion where nothing is asked for: a tenth of the side, because a window smears by its own size."""
+
 
 @dataclass(frozen=True, eq=False)
 class Attribution:
@@ -40,16 +43,18 @@ class Explainer:
         method: one of ``METHODS``.
         samples: perturbed images of LIME.
         steps: points on the way of Integrated Gradients.
+        windows: of occlusion, that would cover the image side by side.
 
     Raises:
         UsageError: Grad-CAM of a network without feature maps.
     """
 
-    def __init__(self, subject: Subject, method: str, samples: int, steps: int) -> None:
+    def __init__(self, subject: Subject, method: str, samples: int, steps: int, windows: int = WINDOWS) -> None:
         self.subject = subject
         self.method = method
         self.samples = samples
         self.steps = steps
+        self.windows = windows
         self._layer = last_feature_map(subject.network, subject.preprocess.size) if method == "grad-cam" else None
 
     @property
@@ -75,4 +80,4 @@ class Explainer:
         if self.method == "integrated-gradients":
             heat, missing = integrated_gradients(self.subject, inputs, of, baseline, self.steps)
             return Attribution(heat, incompleteness=missing)
-        return Attribution(occlusion(self.subject, inputs, of, baseline, int(segments.max()) + 1))
+        return Attribution(occlusion(self.subject, inputs, of, baseline, self.windows))

@@ -12,7 +12,6 @@ single pixels that no eye can see.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -127,33 +126,34 @@ def curves(
         Curves per order.
     """
     ends = subject.scores(torch.cat([inputs, baseline]))[:, of]
-    gone = [list(_gone(segments, order, steps)) for order in orders]
+    areas = np.bincount(segments.ravel())
+    count = len(areas)
+    cuts = np.unique(np.round(np.linspace(0, count, min(steps + 1, count) + 1)).astype(np.int64))[1:-1]
     # what is inserted is what deletion in the same order has taken away: the same masks, the other way round
-    asked = [mask for masks in gone for mask in masks] + [~mask for masks in gone for mask in masks]
+    asked = [(order, cut, back) for back in (False, True) for order in orders for cut in cuts]
     said = np.zeros(len(asked))
-    for start in range(0, len(asked), subject.batch_size):
-        hidden = torch.from_numpy(np.stack(asked[start : start + subject.batch_size]))[:, None].to(inputs.device)
-        part = subject.scores(torch.where(hidden, baseline, inputs))[:, of]
+    for start in range(0, len(asked), subject.batch_size):  # masks are made as they are needed: many orders make many
+        masks = np.stack(
+            [_gone(segments, order, cut) ^ back for order, cut, back in asked[start : start + subject.batch_size]]
+        )
+        part = subject.scores(torch.where(torch.from_numpy(masks)[:, None].to(inputs.device), baseline, inputs))[:, of]
         said[start : start + len(part)] = part
-    found, half, at = [], len(asked) // 2, 0
-    for masks in gone:
-        shares = np.array([0.0, *(mask.mean() for mask in masks), 1.0])
-        points = slice(at, at + len(masks))
-        deleted = np.array([ends[0], *said[:half][points], ends[1]])
-        inserted = np.array([ends[1], *said[half:][points], ends[0]])
-        found.append(Curves(shares, deleted, inserted))
-        at += len(masks)
-    return found
+    deleted, inserted = said.reshape(2, len(orders), len(cuts))
+    return [
+        Curves(
+            np.array([0.0, *(np.cumsum(areas[order])[cuts - 1] / segments.size), 1.0]),
+            np.array([ends[0], *deleted[k], ends[1]]),
+            np.array([ends[1], *inserted[k], ends[0]]),
+        )
+        for k, order in enumerate(orders)
+    ]
 
 
-def _gone(segments: IntArray, order: IntArray, steps: int) -> Iterator[BoolArray]:
-    """(h, w) what is taken away at each point between the ends."""
-    rank = np.empty(len(order), dtype=np.int64)
-    rank[order] = np.arange(len(order))
-    ranks = rank[segments]
-    cuts = np.unique(np.round(np.linspace(0, len(order), min(steps + 1, len(order)) + 1)).astype(np.int64))
-    for cut in cuts[1:-1]:
-        yield np.asarray(ranks < cut)
+def _gone(segments: IntArray, order: IntArray, cut: int) -> BoolArray:
+    """(h, w) where the first regions of an order are."""
+    first = np.zeros(len(order), dtype=np.bool_)
+    first[order[:cut]] = True
+    return np.asarray(first[segments])
 
 
 def judged(

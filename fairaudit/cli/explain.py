@@ -81,7 +81,10 @@ Probe = Annotated[
     typer.Option("--probe", metavar="", help="Predict every image again without each map's region.", rich_help_panel=WHICH),
 ]
 Segments = Annotated[
-    int | None, typer.Option("--segments", metavar="N", help="Regions of an image. Default: 50.", rich_help_panel=HOW)
+    int | None,
+    typer.Option(
+        "--segments", metavar="N", help="Regions; occlusion's windows are half as large. Default: 50.", rich_help_panel=HOW
+    ),
 ]
 Superpixels = Annotated[
     str | None,

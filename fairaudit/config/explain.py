@@ -26,7 +26,7 @@ class ExplainSettings(Settings):
         per_group: images drawn of every group for mean maps and their differences; 0 draws none.
         classes: explain these classes of every image; none explains the class that was predicted.
         superpixels: how images are cut into regions.
-        segments: into about how many; quickshift finds its own number.
+        segments: into about how many; quickshift finds its own number. Windows of occlusion are half as large.
         samples: perturbed images of LIME.
         steps: points on the way of Integrated Gradients.
         repeats: seeds of LIME, whose agreement is reported.

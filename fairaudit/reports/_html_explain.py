@@ -130,7 +130,7 @@ def _method(result: ExplanationResult) -> Facts:
         "lime": f"{s['samples']} perturbed images, {s['repeats']} seeds",
         "integrated-gradients": f"{s['steps']} steps",
         "grad-cam": "the last feature maps",
-        "occlusion": f"windows of 1/{s['segments']} of the image, overlapping by half",
+        "occlusion": f"windows of 1/{2 * s['segments']} of the image, overlapping by half, hidden and shown alone",
     }[s["method"]]
     pairs = [
         ("method", said.NAMES[s["method"]]),

@@ -28,6 +28,7 @@ from fairaudit.engine.predict import Inference, predict
 from fairaudit.errors import DataError, UsageError
 from fairaudit.metrics.subset import parse_subset
 from fairaudit.models.classifier import Classifier, load_classifier
+from fairaudit.predictions import Predictions
 from fairaudit.results import AuditResult
 from fairaudit.workflows.audit import audit
 from fairaudit.workflows.gallery import check_gallery, gallery_of
@@ -210,13 +211,23 @@ def _rehearse(plan: Plan, spelt: Mapping[str, tuple[str, ...]], target: str) -> 
     Raises:
         FairauditError: as the audit would.
     """
+    audit(labels_as_predicted(plan, spelt, target), plan.audit, card_privileged=plan.manifest.card.privileged)
+
+
+def labels_as_predicted(plan: Plan, spelt: Mapping[str, tuple[str, ...]], target: str) -> Predictions:
+    """The labels as if they had been predicted.
+
+    Args:
+        plan: the images.
+        spelt: column → class names.
+        target: one of the columns.
+    """
     n = len(plan.manifest)
     labels = columns_of(plan.manifest)[0][target]
     scores = {name: np.zeros((n, len(classes))) for name, classes in spelt.items()}
     scores[target][np.arange(n), encode(labels, spelt[target], target)] = 1.0
     rows = plan.manifest.frame["row"].to_numpy(dtype=object)
-    table = assemble(rows, scores, plan.manifest, spelt, target)
-    audit(table, plan.audit, card_privileged=plan.manifest.card.privileged)
+    return assemble(rows, scores, plan.manifest, spelt, target)
 
 
 def _restrict(manifest: Manifest, where: str) -> Manifest:

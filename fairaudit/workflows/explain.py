@@ -78,6 +78,7 @@ def explain(
     if not is_main():
         raise UsageError("explain runs in one process; start it without torchrun")
     folder = out or _new_folder(config)
+    _check_apart(folder, [*([] if run is None else [run]), config.model, *config.explain.maps.values()])
     check_replaceable(folder)
     scene = settle(config, run, progress)
     asked, seed = config.explain, scene.plan.audit.seed
@@ -173,6 +174,18 @@ def _write(
             "run.json": lambda path: write_json(path, record),
         },
     )
+
+
+def _check_apart(out: Path, inputs: Sequence[Path]) -> None:
+    """Refuse to replace what is explained, or what a map comes from.
+
+    Raises:
+        UsageError: the folder is or holds one of the inputs.
+    """
+    target = out.resolve()
+    held = next((path for path in inputs if path.resolve().is_relative_to(target)), None)
+    if held is not None:
+        raise UsageError(f"{out} is or holds {held}, which is read, and would be replaced; choose another folder for --out")
 
 
 def _new_folder(config: EvaluateConfig) -> Path:

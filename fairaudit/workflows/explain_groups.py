@@ -14,7 +14,7 @@ from fairaudit.metrics.attention import mass_share
 from fairaudit.metrics.region_test import region_test
 from fairaudit.predictions import MISSING, FloatArray, IntArray
 from fairaudit.results.explanation import AttentionContrast, GroupAttention, Share
-from fairaudit.workflows.audit import _privileged, _spelled, _wanted
+from fairaudit.workflows.explain_grouping import reference_group
 from fairaudit.workflows.explain_scene import Scene
 
 
@@ -64,7 +64,7 @@ def explain_groups(scene: Scene, effort: Effort, sample: Sequence[int], advance:
     people = None if scene.people is None else scene.people[at]
     pooled, pooled_ids = one_per_person(maps, ids, people)
     there = [g for g in range(len(scene.groups)) if (ids == g).any()]
-    reference = _reference(scene)
+    reference = reference_group(scene.predictions, scene.groups, scene.plan)
     shares = _shares(scene, by_region, ids, people, there, reference)
     groups = tuple(
         GroupAttention(
@@ -81,15 +81,6 @@ def explain_groups(scene: Scene, effort: Effort, sample: Sequence[int], advance:
         np.stack([faces[g] / counts[g] for g in there]),
         _notes(scene, pooled_ids, there),
     )
-
-
-def _reference(scene: Scene) -> int:
-    """The group that the others are compared with, as an audit chooses it; −1 for none."""
-    named = [_spelled(levels, scene.predictions.columns()) for levels in scene.plan.audit.privileged]
-    wanted = _wanted(scene.groups, named, scene.plan.manifest.card.privileged)
-    sizes = np.bincount(scene.groups.ids[scene.groups.ids != MISSING], minlength=len(scene.groups))
-    found = _privileged(scene.groups, sizes, wanted)[0]
-    return -1 if found is None else found
 
 
 def _notes(scene: Scene, ids: IntArray, there: Sequence[int]) -> tuple[str, ...]:

@@ -78,7 +78,7 @@ def cost(explainer: Explainer, asked: ExplainSettings, repeats: int | None = Non
         "lime": asked.samples * (repeats or asked.repeats),
         "integrated-gradients": 3 * asked.steps,
         "grad-cam": 3,
-        "occlusion": 4 * asked.segments,
+        "occlusion": 8 * explainer.windows,
     }[explainer.method]
     return own + 2 + 2 * (STEPS - 1) * (1 + asked.random_orders)
 

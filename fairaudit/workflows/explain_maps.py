@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from fairaudit import plugins
+from fairaudit.attribution.maps import top_region
 from fairaudit.config import Preprocess
 from fairaudit.errors import ArtifactError, UsageError
 from fairaudit.predictions import FloatArray
 
 RECORD, ARRAYS, GENERAL = "attribution.json", "maps.npz", "general"
+_NESTED = ("preprocess", "calibration")
 
 
 def read_maps(
-    files: Mapping[str, Path], preprocess: Preprocess, data: str, rescale: bool
+    files: Mapping[str, Path], preprocess: Preprocess, data: str, rescale: bool, quantile: float
 ) -> tuple[dict[str, FloatArray], list[str]]:
     """Read maps of attributes, at the size of a network's input.
 
@@ -26,15 +30,16 @@ def read_maps(
         preprocess: how pictures are prepared for the network.
         data: the dataset; a map that says that it was made for another is refused.
         rescale: bring maps of another size to that of the network's input.
+        quantile: an attribute's region is its map's top (1 − quantile).
 
     Returns:
         name → (h, w) map, and sentences of doubt about them.
 
     Raises:
         ArtifactError: a file cannot be read, or holds no map.
-        UsageError: a map is of another size, or of another dataset.
+        UsageError: a map is of another size, or of another dataset, or has no region at this quantile.
     """
-    found, doubts = {}, []
+    found, doubts, data = {}, [], plugins.canonical("datasets", data)
     for name, path in files.items():
         values, record = _read(path)
         if (made_for := record.get("data", data)) != data:
@@ -55,6 +60,12 @@ def read_maps(
             values = _rescaled(values, preprocess.size)
         if np.ptp(values) == 0:
             raise ArtifactError(f"the map {name} in {path} is the same everywhere: it shows no place")
+        if not top_region(values, quantile).any():  # a mask, say, of more pixels than the region may have
+            most = float((values == values.max()).mean())
+            raise UsageError(
+                f"the map {name} in {path} has its largest value in {most:.0%} of the pixels, and the region would be the "
+                f"top {1 - quantile:.0%}; say --quantile {math.floor(100 * (1 - most)) / 100:g}"
+            )
         error = record.get("calibration", {}).get("error")
         if record.get("doubts"):
             doubts += [str(one) for one in record["doubts"]]
@@ -68,7 +79,14 @@ def _read(path: Path) -> tuple[FloatArray, Mapping[str, Any]]:
     record: Mapping[str, Any] = {}
     try:
         if path.is_dir():
+            if not (path / RECORD).is_file():
+                raise ArtifactError(
+                    f"{path} holds no attribution ({RECORD} is missing); name what 'fairaudit attribute fit' wrote, or a "
+                    ".npy or .npz file with a map"
+                )
             record = json.loads((path / RECORD).read_text(encoding="utf-8"))
+            if not isinstance(record, dict) or not all(isinstance(record.get(k, {}), dict) for k in _NESTED):
+                raise ValueError(f"{RECORD} is no record of an attribution")
             path = path / ARRAYS
         with path.open("rb") as stream:
             held = np.load(stream, allow_pickle=False)

@@ -18,16 +18,20 @@ from fairaudit.data.manifest import Manifest
 from fairaudit.engine.devices import place
 from fairaudit.engine.predict import Inference, predict
 from fairaudit.errors import PredictionsError, UsageError
-from fairaudit.metrics.groups import Groups, cross
+from fairaudit.metrics.groups import Groups
 from fairaudit.models.classifier import Classifier, load_classifier
 from fairaudit.predictions import FloatArray, IntArray, Predictions, Task
-from fairaudit.workflows.evaluate import Plan, prepare
+from fairaudit.workflows.evaluate import Plan, labels_as_predicted, prepare
+from fairaudit.workflows.explain_grouping import decided, reference_group
 from fairaudit.workflows.explain_maps import read_maps
 from fairaudit.workflows.explain_rows import check_rows
 from fairaudit.workflows.labels import assemble, column_of, level_of, spelling
 from fairaudit.workflows.matching import index_of
 
 Progress = Callable[[int, int], None]
+
+_LEAST_QUANTILE = 0.5
+"""Of a probe's region: a larger one leaves too little elsewhere for its control."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +48,7 @@ class Scene:
         maps: attribute → (h, w) map of the size of the network's input.
         doubts: about the maps, a sentence each.
         predictions: of every image.
+        task: what was predicted of the target, decided as the audit decides; its classes are in the order of the outputs.
         groups: of the first grouping.
     """
 
@@ -56,12 +61,8 @@ class Scene:
     maps: dict[str, FloatArray]
     doubts: tuple[str, ...]
     predictions: Predictions
+    task: Task
     groups: Groups
-
-    @property
-    def task(self) -> Task:
-        """What was predicted of the target; its classes are in the order of the outputs."""
-        return self.predictions.tasks[self.plan.target]
 
     def pixels(self, at: int) -> Tensor:
         """(3, h, w) uint8 pixels of an image as the network sees them, by its position in the table of predictions.
@@ -94,6 +95,11 @@ def settle(config: EvaluateConfig, run: Path | None, progress: Progress | None) 
         raise UsageError("mean maps are of one class: name one --class with --per-group, or none for the predicted one")
     if asked.probe and not asked.maps:
         raise UsageError("a probe takes the region of an attribute away: name its map with --map NAME=FILE")
+    if asked.probe and asked.quantile < _LEAST_QUANTILE:
+        raise UsageError(
+            f"a probe takes as much away elsewhere, to compare: with --quantile {asked.quantile:g} the region is more than "
+            "half of the image; say 0.5 or more"
+        )
     device = place(config.inference.device).device
     plan = prepare(config)
     manifest, target = plan.manifest, plan.target
@@ -107,18 +113,19 @@ def settle(config: EvaluateConfig, run: Path | None, progress: Progress | None) 
     classes = [index_of("class", level_of(name, target, manifest), names) for name in asked.classes]
     if asked.superpixels != "quickshift":
         check_segments(asked.segments, classifier.preprocess.size)
-    maps, doubts = read_maps(asked.maps, classifier.preprocess, config.data, asked.rescale)
+    maps, doubts = read_maps(asked.maps, classifier.preprocess, config.data, asked.rescale, asked.quantile)
+    labelled = labels_as_predicted(plan, spelt, target)
+    reference_group(labelled, decided(labelled, plan)[1], plan)
     task = next(name for name in classifier.head.tasks if column_of(name, manifest) == target)
     subject = Subject(classifier, task, device, config.inference.batch_size or 16)
-    explainer = Explainer(subject, asked.method, asked.samples, asked.steps)
+    explainer = Explainer(subject, asked.method, asked.samples, asked.steps, 2 * asked.segments)
     predictions = None if run is None else _stored(run, manifest, names, target)
     if predictions is None:
         predictions = joined(predict(classifier, manifest, config.inference, progress), plan, spelt)
-    by = plan.audit.by[0] if plan.audit.by else ()
-    groups = cross(predictions.columns(), by) if by else Groups((), ((),), np.zeros(len(predictions), dtype=np.int64))
     return Scene(
-        config, plan, classifier, explainer, spelt, tuple(dict.fromkeys(classes)), maps, tuple(doubts), predictions, groups
-    )
+        config, plan, classifier, explainer, spelt, tuple(dict.fromkeys(classes)), maps, tuple(doubts), predictions,
+        *decided(predictions, plan),
+    )  # fmt: skip
 
 
 def joined(inference: Inference, plan: Plan, spelt: dict[str, tuple[str, ...]]) -> Predictions:
