@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from fairaudit.errors import PredictionsError
 from fairaudit.metrics.clusters import by_person
 from fairaudit.metrics.dyads import FEWEST, PairCounts, by_dyad, dyads_of
 from fairaudit.metrics.influence import Pull
@@ -12,7 +13,7 @@ from fairaudit.metrics.intervals import wilson
 from fairaudit.metrics.people_notes import pairs_note
 from fairaudit.metrics.rates import RATES
 from fairaudit.metrics.score_clusters import pull_effect
-from fairaudit.predictions import MISSING, BoolArray, FloatArray, IntArray
+from fairaudit.predictions import MISSING, BoolArray, Column, FloatArray, IntArray, Predictions, Task
 
 FMR, FNMR = RATES["false_positive_rate"], RATES["false_negative_rate"]
 
@@ -110,6 +111,18 @@ def test_the_bootstrap_of_people_tells_as_much() -> None:
     p = float(x[0, 1] / n[0, 1])
     drawn = [c[0, 0, 1] / c[0, 0].sum() for c in pairs.resampled(400, np.random.default_rng(0))]
     assert np.std(drawn) == pytest.approx(np.sqrt(p * (1 - p) / n[0, 1]), rel=0.25)
+
+
+def test_both_persons_are_named_by_the_same_levels() -> None:
+    rows = np.array(["a | b"], dtype=object)
+    task = Task(("impostor", "genuine"), np.array([0]), np.array([0]))
+    one, other = Column.of(["x"], ("x", "y")), Column.of(["y"], ("x", "y"))
+    assert Predictions(rows, {"t": task}, identity=one, second=other).take(np.array([0])).second is not None
+    for person in (None, Column.of(["x"])):
+        with pytest.raises(PredictionsError, match="both persons of a pair must be named by the same levels"):
+            Predictions(rows, {"t": task}, identity=person, second=other)
+    with pytest.raises(PredictionsError, match="there are 1 row ids, but second has 2"):
+        Predictions(rows, {"t": task}, identity=one, second=Column.of(["y", "x"], ("x", "y")))
 
 
 def test_the_note_counts_people() -> None:

@@ -26,6 +26,7 @@ from fairaudit.results import Verdict
 from fairaudit.results.embedding_record import embedding_json
 from fairaudit.workflows import embed_besides, run_reports
 from fairaudit.workflows.audit import audit
+from fairaudit.workflows.compare import Side, compare
 from fairaudit.workflows.embed import embed_files
 from fairaudit.workflows.embed_audit import Audited, audit_embeddings, rehearse
 from fairaudit.workflows.gate import gate
@@ -310,6 +311,10 @@ def test_match_rates_know_both_persons_of_a_pair() -> None:
     assert grouping.clusters is not None
     assert list(grouping.clusters.people) == [30, 10]
     assert any("pairs are of 40 people" in note for note in known.tables["verification"].result.notes)
+    blunt = known.tables["verification"].predictions
+    asked = AuditSettings(by=(("place",),), target="genuine", bootstrap=100)
+    (pair,) = compare([Side("one", blunt)], [Side("other", blunt)], asked).pairs
+    assert any("know the person of the first image, not of the second" in note for note in pair.notes)
 
 
 def test_a_threshold_that_cannot_be_had_is_said_and_one_that_cannot_be_told_is_left_open() -> None:
