@@ -6,6 +6,7 @@ CSV is read as text, so that ``007``, ``True`` and ``1e5`` stay what the file sa
 from __future__ import annotations
 
 import codecs
+import contextlib
 import csv
 import io
 import re
@@ -72,7 +73,7 @@ class Cells:
         Returns:
             (n,) index into the distinct texts, ``MISSING`` where empty, and those texts in order of appearance.
         """
-        data = self.table[column]
+        data = self.table[self.require(column, "which is read")]
         if pa.types.is_dictionary(data.type):
             data = data.cast(data.type.value_type)
         if pa.types.is_nested(data.type) or pa.types.is_binary(data.type) or pa.types.is_large_binary(data.type):
@@ -92,7 +93,7 @@ class Cells:
 
     def numbers(self, column: str) -> FloatArray | None:
         """(n,) a column as numbers, nan where empty; None if it holds anything else, or nothing at all."""
-        data = self.table[column]
+        data = self.table[self.require(column, "which is read")]
         if pa.types.is_dictionary(data.type):
             data = data.cast(data.type.value_type)
         if pa.types.is_boolean(data.type) or data.null_count == len(data):
@@ -198,8 +199,11 @@ def _decoded(table: pa.Table) -> pa.Table:
 
 def _parquet(data: bytes, name: str) -> pa.Table:
     try:
-        return pq.ParquetFile(pa.BufferReader(data)).read()  # pq.read_table would import pandas
-    except (pa.ArrowException, OSError) as error:
+        table = pq.ParquetFile(pa.BufferReader(data)).read()  # pq.read_table would import pandas
+        table.validate(full=True)  # texts that are no UTF-8, codes beyond their levels
+        "".join(table.column_names)
+        return table
+    except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
         raise PredictionsError(f"{name} cannot be read as Parquet: {_first_line(error)}") from error
 
 
@@ -213,7 +217,8 @@ def _csv(data: bytes, name: str) -> pa.Table:
         line = data.count(b"\n", 0, error.start) + 1
         raise PredictionsError(f"{name} is not UTF-8 text (line {line}); save it as UTF-8, or as Parquet") from error
     if "\0" in text:
-        raise PredictionsError(f"{name} is neither CSV nor Parquet: it holds binary data")
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise PredictionsError(f"{name} is neither CSV nor Parquet: it holds binary data (line {line})")
     delimiter = _delimiter(text)
     header = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
     options = pa_csv.ConvertOptions(
@@ -222,14 +227,38 @@ def _csv(data: bytes, name: str) -> pa.Table:
         strings_can_be_null=True,
         quoted_strings_can_be_null=False,
     )
+    parsing = pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
+
+    def parsed(threads: bool) -> pa.Table:
+        reading = pa_csv.ReadOptions(use_threads=threads)
+        return pa_csv.read_csv(pa.BufferReader(data), reading, parse_options=parsing, convert_options=options)
+
     try:
-        return pa_csv.read_csv(
-            pa.BufferReader(data),
-            parse_options=pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
-            convert_options=options,
-        )
-    except pa.ArrowInvalid as error:
-        raise PredictionsError(f"{name} cannot be read as CSV: {_first_line(error)}") from error
+        return parsed(True)
+    except pa.ArrowInvalid:
+        try:  # the rows are only counted where one thread reads them all
+            return parsed(False)
+        except pa.ArrowInvalid as error:
+            raise PredictionsError(f"{name} cannot be read as CSV: {_parse_error(error, text)}") from error
+
+
+def _parse_error(error: pa.ArrowInvalid, text: str) -> str:
+    """What is wrong and where, lines counted from the header's, which is the first."""
+    said = _first_line(error)
+    if "straddling" in said:
+        return f"a quotation mark is opened and not closed, or closed far below (line {_last_record(text)})"
+    return re.sub(r"^Row #(\d+)", r"line \1", said)
+
+
+def _last_record(text: str) -> int:
+    """The line on which the last record begins, or the first that is too long for a record."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(text))
+    begun = line = 1
+    with contextlib.suppress(csv.Error):
+        for _ in reader:
+            begun, line = line, reader.line_num + 1
+        line = begun
+    return line
 
 
 def _delimiter(text: str) -> str:

@@ -154,17 +154,21 @@ def _read(path: Path) -> Embeddings:
             archive = np.load(stream, allow_pickle=False)
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise DataError(f"{path} is no archive of arrays (.npz); save it with numpy.savez")
-            arrays = {name: archive[name] for name in archive.files}
+            arrays = {name: np.asarray(archive[name]) for name in archive.files}
     except OSError as error:
         said = error.strerror or "it is no file of NumPy's"
         raise DataError(f"{path} cannot be read: {said}") from error
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+    except DataError:
+        raise
+    except MemoryError as error:
+        raise DataError(f"{path} cannot be read: an array in it claims more numbers than there is memory for") from error
+    except Exception as error:  # numpy reads a header with Python's own parser, which says in many ways that it is none
         raise DataError(f"{path} cannot be read: it is damaged, or holds more than numbers and texts") from error
     if VALUES not in arrays:
         raise DataError(f"{path} holds no array {VALUES!r} (it has {', '.join(arrays) or 'none'})")
     values, about = arrays.pop(VALUES), _about(arrays.pop(ABOUT, None), path)
     n = len(values) if values.ndim else 0
-    rows = np.array([str(row) for row in arrays.pop(ROWS, np.arange(n)).ravel()], dtype=object)
+    rows = np.array(_texts(arrays.pop(ROWS, np.arange(n)).ravel(), f"the array {ROWS!r}", path), dtype=object)
     found = check_values(values, list(rows), str(path))
     _check_unique(rows, str(path))
     columns: dict[str, Column] = {}
@@ -177,20 +181,33 @@ def _read(path: Path) -> Embeddings:
             continue
         if array.dtype.kind not in "USiub":
             raise DataError(f"{path}: the column {name!r} holds {array.dtype}; columns are texts or numbers")
-        texts = array.astype(np.str_).tolist()
-        levels = about.get("levels", {}).get(name)
+        texts = _texts(array, f"the column {name!r}", path)
+        levels = about["levels"].get(name)
         columns[name] = Column.of(texts, levels if set(texts) - {""} <= set(levels or ()) else None)
-    return Embeddings(found, rows, columns, columns.pop(IDENTITY, None), about.get("made", {}), numeric)
+    return Embeddings(found, rows, columns, columns.pop(IDENTITY, None), about["made"], numeric)
+
+
+def _texts(array: NDArray[Any], what: str, path: Path) -> list[str]:
+    try:
+        texts: list[str] = array.astype(np.str_).tolist()
+        "".join(texts).encode("utf-8")
+    except (UnicodeError, SystemError, ValueError) as error:  # bytes of a damaged file are no characters of any kind
+        raise DataError(f"{path}: {what} holds texts that are no Unicode") from error
+    return texts
 
 
 def _about(array: NDArray[Any] | None, path: Path) -> dict[str, Any]:
     if array is None:
-        return {}
+        return {"levels": {}, "made": {}}
+    damaged = DataError(f"{path}: what it says of its own columns is damaged; embed again")
     try:
-        about: dict[str, Any] = json.loads(str(array))
+        about: dict[str, Any] = {"levels": {}, "made": {}, **json.loads(_texts(array.ravel(), "its description", path)[0])}
         version = about["version"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path}: what it says of its own columns is damaged; embed again") from error
+        plain = all(isinstance(level, str) for levels in about["levels"].values() for level in levels)
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
+        raise damaged from error
+    if not plain or not isinstance(about["made"], dict):
+        raise damaged
     if version != FORMAT_VERSION:
         raise DataError(f"{path} has the format version {version!r}, and this fairaudit reads version {FORMAT_VERSION}")
     return about

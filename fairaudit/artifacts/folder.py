@@ -11,7 +11,7 @@ import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from fairaudit.errors import OutputError
@@ -31,16 +31,18 @@ def write_whole(path: Path, content: bytes | str) -> None:
         OutputError: it could not be written; an existing file is untouched.
     """
     data = content.encode("utf-8") if isinstance(content, str) else content
+    made: list[Path] = []
     try:
         if path.is_dir():
             raise OutputError(f"{path} is a folder, but a file must be written there; choose another name")
         if path.exists() and not path.is_file():
             path.write_bytes(data)
             return
-        target = path.resolve()
-        target.parent.mkdir(parents=True, exist_ok=True)
+        target = _resolved(path)
+        _make(target.parent, made)
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
     except OSError as error:
+        _unmake(made)
         raise unwritable(path, error) from error
     temporary = Path(name)
     try:
@@ -52,6 +54,7 @@ def write_whole(path: Path, content: bytes | str) -> None:
         raise unwritable(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
+        _unmake(made)
 
 
 def write_together(folder: Path, contents: Mapping[str, bytes | str]) -> None:
@@ -65,13 +68,13 @@ def write_together(folder: Path, contents: Mapping[str, bytes | str]) -> None:
         OutputError: one could not be written; existing files are untouched.
     """
     waiting: list[tuple[Path, Path]] = []
-    place = folder
+    place, made = folder, list[Path]()
     try:
         for name, content in contents.items():
             place = folder / name
             if place.is_dir():
                 raise OutputError(f"{place} is a folder, but a file must be written there; choose another name")
-            place.parent.mkdir(parents=True, exist_ok=True)
+            _make(place.parent, made)
             handle, temporary = tempfile.mkstemp(prefix=f".{place.name}.", suffix=".part", dir=place.parent)
             waiting.append((Path(temporary), place))
             with os.fdopen(handle, "wb") as stream:
@@ -84,6 +87,7 @@ def write_together(folder: Path, contents: Mapping[str, bytes | str]) -> None:
     finally:
         for written, _ in waiting:
             written.unlink(missing_ok=True)
+        _unmake(made)
 
 
 def write_run(out: Path, contents: Mapping[str, Callable[[Path], None]]) -> None:
@@ -97,11 +101,13 @@ def write_run(out: Path, contents: Mapping[str, Callable[[Path], None]]) -> None
         OutputError: it could not be written, or ``out`` holds something else; what was there is untouched.
     """
     check_replaceable(out)
-    target = out.resolve()
+    made: list[Path] = []
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        target = _resolved(out)
+        _make(target.parent, made)
         temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
     except OSError as error:
+        _unmake(made)
         raise unwritable(out, error) from error
     try:
         temporary.chmod(0o777 & ~_umask())
@@ -118,6 +124,7 @@ def write_run(out: Path, contents: Mapping[str, Callable[[Path], None]]) -> None
         raise
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+        _unmake(made)
 
 
 def check_replaceable(out: Path) -> None:
@@ -193,6 +200,28 @@ def _swap(new: Path, target: Path) -> None:
     # The run is complete; what cannot be removed of the old one must not turn it into a failure.
     with contextlib.suppress(OSError):
         shutil.rmtree(old)
+
+
+def _resolved(path: Path) -> Path:
+    """Where a path leads; links in a circle are an error of the system's like others, not one of Python's own."""
+    try:
+        return path.resolve()
+    except RuntimeError as error:
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP)) from error
+
+
+def _make(folder: Path, made: list[Path]) -> None:
+    """Make a folder and those above it; the new ones are added to a list, the deepest first."""
+    lacking = [one for one in (folder, *folder.parents) if not one.exists()]
+    made[:0] = lacking
+    folder.mkdir(parents=True, exist_ok=True)
+
+
+def _unmake(made: Iterable[Path]) -> None:
+    """Remove those folders of a list that are empty: nothing was written there."""
+    for folder in made:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
 
 
 def _umask() -> int:

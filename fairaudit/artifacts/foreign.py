@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from fairaudit.artifacts.cells import Cells, sorted_levels
+from fairaudit.artifacts.ranges import row_of, scores_in_range, weights_of
 from fairaudit.errors import PredictionsError, suggest
-from fairaudit.predictions import MISSING, Column, FloatArray, IntArray, Predictions, StrArray, Task, check_weights
+from fairaudit.predictions import MISSING, Column, FloatArray, IntArray, Predictions, StrArray, Task
 
 ROW_COLUMNS = ("row", "path", "file")
 """Columns that name the row where the user names none, if their values are unique."""
@@ -79,7 +81,7 @@ def read_foreign(cells: Cells, columns: TableColumns, declared: Mapping[str, tup
     weight = None
     if columns.weight is not None:
         used.add(columns.weight)
-        weight = _weights(cells, columns.weight)
+        weight = weights_of(cells, columns.weight)
     attributes: dict[str, Column] = {}
     for name in columns.by:
         # The labels are a column of their own already; their levels are the classes.
@@ -123,43 +125,12 @@ def _several(cells: Cells, columns: TableColumns, declared: Mapping[str, tuple[s
     return Predictions(first.rows, tasks, kept, numeric, first.identity, first.weight)
 
 
-def scores_in_range(cells: Cells, column: str) -> FloatArray:
-    """(n,) a column of scores.
-
-    Raises:
-        PredictionsError: it is not a column of numbers, or one is missing or outside [0, 1].
-    """
-    scores = cells.numbers(cells.require(column, "scores"))
-    if scores is None:
-        raise PredictionsError(f"column {column!r} of {cells.name} does not hold scores: they must be numbers from 0 to 1")
-    bad = np.flatnonzero(~((scores >= 0) & (scores <= 1)))
-    if len(bad):
-        first = scores[bad[0]]
-        shown = "missing" if np.isnan(first) else f"{first:g}"
-        raise PredictionsError(
-            f"column {column!r} of {cells.name}: {len(bad)} of {len(scores)} scores are missing or outside 0 to 1, the "
-            f"first in row {bad[0] + 1} ({shown}); scores must be probability-like, after softmax or sigmoid"
-        )
-    return scores
-
-
-def _weights(cells: Cells, column: str) -> FloatArray:
-    weight = cells.numbers(cells.require(column, "--weight"))
-    if weight is None:
-        raise PredictionsError(
-            f"column {column!r} of {cells.name} does not hold weights: they must be numbers, 0 or more, that say how many "
-            "images a row stands for"
-        )
-    check_weights(weight, f"weights in column {column!r} of {cells.name}")
-    return weight
-
-
 def _task(cells: Cells, columns: TableColumns, declared: Mapping[str, tuple[str, ...]]) -> tuple[Task, set[str]]:
     true_codes, true_texts = cells.coded(cells.require(columns.y_true, "--y-true"))
     pred_codes, pred_texts = cells.coded(cells.require(columns.y_pred, "--y-pred"))
     unpredicted = int((pred_codes == MISSING).sum())
     if unpredicted:
-        row = int(np.flatnonzero(pred_codes == MISSING)[0]) + 1
+        row = row_of(pred_codes, MISSING)
         raise PredictionsError(
             f"column {columns.y_pred!r} of {cells.name} is empty in {unpredicted} rows, the first is row {row}; "
             "every image must have a prediction"
@@ -172,12 +143,13 @@ def _task(cells: Cells, columns: TableColumns, declared: Mapping[str, tuple[str,
     else:
         known = declared.get(columns.y_true)
         classes = known if known and set(seen) <= set(known) else seen
-    for column, texts in ((columns.y_true, true_texts), (columns.y_pred, pred_texts)):
-        unknown = [text for text in texts if text not in classes]
+    for column, codes, texts in ((columns.y_true, true_codes, true_texts), (columns.y_pred, pred_codes, pred_texts)):
+        unknown = [i for i, text in enumerate(texts) if text not in classes]
         if unknown:
+            text, row = texts[unknown[0]], row_of(codes, unknown[0])
             raise PredictionsError(
-                f"column {column!r} of {cells.name} holds {unknown[0]!r}, which is not one of the classes"
-                f"{suggest(unknown[0], classes)}"
+                f"column {column!r} of {cells.name} holds {text!r} (row {row}), which is not one of the classes"
+                f"{suggest(text, classes)}"
             )
     if len(classes) < 2:
         raise PredictionsError(
@@ -247,12 +219,13 @@ def _rows(cells: Cells, named: str | None) -> tuple[StrArray, str | None]:
         rows = cells.texts(cells.require(named, "--id"))
         if None in rows:
             raise PredictionsError(
-                f"column {named!r} of {cells.name} is empty in {rows.count(None)} rows; row ids must be complete"
+                f"column {named!r} of {cells.name} is empty in {rows.count(None)} rows, the first is row "
+                f"{rows.index(None) + 1}; row ids must be complete"
             )
-        twice = next((row for row in rows if rows.count(row) > 1), None) if len(set(rows)) < len(rows) else None
-        if twice is not None:
+        if len(set(rows)) < len(rows):
+            twice, times = Counter(rows).most_common(1)[0]
             raise PredictionsError(
-                f"column {named!r} of {cells.name} holds {twice!r} {rows.count(twice)} times; row ids must be unique"
+                f"column {named!r} of {cells.name} holds {twice!r} {times} times; row ids must be unique"
             )
         return np.array(rows, dtype=object), named
     for column in ROW_COLUMNS:

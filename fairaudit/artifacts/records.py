@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
@@ -13,6 +14,7 @@ from fairaudit.errors import ArtifactError
 from fairaudit.results import SCHEMA_VERSION, AuditResult, from_record, to_json
 
 AUDIT = "audit.json"
+_HALF_A_CHARACTER = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 def write_audit(result: AuditResult, path: Path) -> None:
@@ -39,6 +41,7 @@ def read_audit(path: Path) -> AuditResult:
     """
     from pydantic import ValidationError
 
+    from fairaudit.artifacts.consistency import audit_inconsistency
     from fairaudit.artifacts.schema import AuditRecord
 
     record = read_json(_audit_file(path))
@@ -58,6 +61,8 @@ def read_audit(path: Path) -> AuditResult:
         place = ".".join(str(part) for part in problem["loc"])
         said = problem["msg"][:1].lower() + problem["msg"][1:]
         raise ArtifactError(f"{name} is not a valid audit: {place}: {said}") from error
+    if (misfit := audit_inconsistency(record)) is not None:
+        raise ArtifactError(f"{name} is not a valid audit: {misfit}")
     return from_record(record)
 
 
@@ -103,14 +108,20 @@ def read_json(path: Path) -> Any:
         ArtifactError: it is not there, cannot be read, or is not JSON.
     """
     try:
-        return json.loads(path.read_bytes())
+        data = path.read_bytes()
+        record = json.loads(data)
+        if _HALF_A_CHARACTER.search(data):
+            json.dumps(record, ensure_ascii=False).encode("utf-8")
+        return record
     except FileNotFoundError as error:
         if path.name == AUDIT and path.parent.is_dir() and path.parent != Path():
             raise ArtifactError(f"{path.parent} is not a run folder: it holds no {AUDIT}") from error
         raise ArtifactError(f"{path}: no such file; name an {AUDIT} or a run folder") from error
     except OSError as error:
         raise ArtifactError(f"{path} cannot be read: {error.strerror or error}") from error
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except UnicodeEncodeError as error:
+        raise ArtifactError(f"{path} holds text that is no Unicode (half of a surrogate pair)") from error
+    except (ValueError, RecursionError) as error:  # a number of more digits than Python reads is a plain ValueError
         raise ArtifactError(f"{path} is not valid JSON: {error}") from error
 
 

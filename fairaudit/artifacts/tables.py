@@ -19,8 +19,10 @@ import pyarrow.parquet as pq
 
 from fairaudit.artifacts.arrow import level_array, number_array, text_array
 from fairaudit.artifacts.cells import PARQUET_SUFFIXES, Cells, read_cells, sorted_levels
+from fairaudit.artifacts.consistency import description_is_plain
 from fairaudit.artifacts.folder import write_whole
-from fairaudit.artifacts.foreign import TableColumns, read_foreign, scores_in_range
+from fairaudit.artifacts.foreign import TableColumns, read_foreign
+from fairaudit.artifacts.ranges import scores_in_range
 from fairaudit.errors import PredictionsError, suggest
 from fairaudit.predictions import MISSING, Column, FloatArray, IntArray, Predictions, StrArray, Task
 
@@ -155,6 +157,8 @@ def described(cells: Cells) -> dict[str, Any] | None:
             f"{cells.name} has the format version {version!r}, and this fairaudit reads version {FORMAT_VERSION}; "
             "predict again, or use the fairaudit that wrote it"
         )
+    if not description_is_plain(description):
+        raise PredictionsError(f"{cells.name}: what it says of its own columns is damaged; write it again")
     return description
 
 

@@ -123,7 +123,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
             say("fairaudit: terminated")
             return TERMINATED
         except Exception as error:
-            return _internal(error)
+            return _starved(error) if _lacks_memory(error) else _internal(error)
         if code == INTERRUPTED:  # Typer turns Ctrl-C into this code itself, without a word
             say("fairaudit: interrupted")
         return code
@@ -134,6 +134,22 @@ def _misused(error: Exception) -> int:
     text = " ".join(str(getattr(error, "format_message", error.__str__)()).split())
     if type(error).__name__ != "NoArgsIsHelpError":  # where the help has been printed already
         say(f"fairaudit: {text[:1].lower()}{text[1:].rstrip('.')}")
+    return 2
+
+
+def _lacks_memory(error: Exception) -> bool:
+    """Whether the machine is too small: Python, numpy and Arrow say so by one class, torch by its own or by its words."""
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and ("can't allocate memory" in str(error) or "OutOfMemory" in type(error).__name__)
+    )
+
+
+def _starved(error: Exception) -> int:
+    what = " ".join(str(error).split())[:300]
+    say(
+        f"fairaudit: there is not enough memory{f' ({what})' if what else ''}; "
+        "use a smaller file, batch or image size, or a larger machine"
+    )
     return 2
 
 

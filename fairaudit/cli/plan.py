@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fairaudit.cli import options as o
+from fairaudit.cli.streams import write_out
 from fairaudit.errors import UsageError
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def plan(
         found, lines = sizes, [line for one in sizes for line in _say_sizes(one)]
     if format_ == "json":
         lines = [json.dumps([asdict(one) for one in found], indent=1, ensure_ascii=False)]
-    typer.echo("\n".join(lines))
+    write_out("\n".join(lines))
     return 0
 
 

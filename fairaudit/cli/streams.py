@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
@@ -11,6 +12,11 @@ from contextlib import contextmanager
 from typing import TextIO, cast
 
 from fairaudit.errors import OutputError
+
+_COLOUR = r"\x1b\[[0-9;]*m"
+_CONTROLS = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]"
+_LONGEST = 4000
+"""Characters of a sentence, of which a name in a file may be the most."""
 
 
 class PatientStream:
@@ -77,24 +83,39 @@ def speaks() -> bool:
     return int(os.environ.get("RANK") or 0) == 0
 
 
+def harmless(text: str, colour: bool = False) -> str:
+    """Text that cannot repaint or rearrange a terminal: controls and marks of direction are spelt out, as JSON does.
+
+    Line ends and tabulators stay. What a JSON text holds is the same afterwards.
+
+    Args:
+        text: any, with names from datasets and files in it.
+        colour: whether sequences that do nothing but colour stay.
+    """
+    kept = _COLOUR if colour else "(?!)"
+    return re.sub(f"({kept})|({_CONTROLS})", lambda m: m[1] or f"\\u{ord(m[2]):04x}", text)
+
+
 def write_out(text: str) -> None:
-    """Write a result to stdout; characters that the terminal's encoding lacks are replaced.
+    """Write a result to stdout; characters that the terminal's encoding lacks are replaced, controls spelt out.
 
     Raises:
         OutputError: stdout cannot be written to, for another reason than a reader that left.
     """
     if not text.endswith("\n"):
         text += "\n"
+    text = harmless(text, stdout_colour())
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
     sys.stdout.flush()
 
 
 def say(*sentences: str) -> None:
-    """Say something to the user on stderr, if this process may."""
+    """Say something to the user on stderr, if this process may: each sentence a line, whatever names stand in it."""
     if speaks():
         for sentence in sentences:
-            print(sentence, file=sys.stderr)
+            line = harmless(sentence).replace("\n", "\\n")
+            print(line if len(line) <= _LONGEST else f"{line[: _LONGEST - 500]} … {line[-500:]}", file=sys.stderr)
 
 
 def warn(sentences: Iterable[str]) -> None:

@@ -48,7 +48,7 @@ def image_names(folder: Path) -> list[str]:
     if not folder.is_dir():
         return []
     with os.scandir(folder) as entries:
-        return sorted(e.name for e in entries if is_image(e.name) and e.is_file())
+        return _written(sorted(e.name for e in entries if is_image(e.name) and e.is_file()), folder)
 
 
 def folder_names(folder: Path) -> list[str]:
@@ -64,7 +64,17 @@ def image_tree(folder: Path) -> list[str]:
         folders[:] = [f for f in folders if not f.startswith(".")]
         prefix = Path(where).relative_to(folder).as_posix()
         found += [name if prefix == "." else f"{prefix}/{name}" for name in files if is_image(name)]
-    return sorted(found)
+    return _written(sorted(found), folder)
+
+
+def _written(names: list[str], folder: Path) -> list[str]:
+    """The names, all of which can be written down; bytes of a name that are no UTF-8 come as half characters."""
+    broken = [name for name in names if not name.isascii() and name.encode("utf-8", "ignore").decode() != name]
+    if broken:
+        raise DataError(
+            f"{len(broken):,} images in {folder} have names that are no UTF-8, the first is {broken[0]!r}; rename them"
+        )
+    return names
 
 
 def is_image(name: str) -> bool:

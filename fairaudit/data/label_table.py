@@ -7,12 +7,15 @@ missing.
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from fairaudit.data.manifest import match_level
@@ -43,10 +46,16 @@ def read_table(path: Path, required: Sequence[str] = ()) -> pd.DataFrame:
     try:
         frame = _parquet_as_text(path) if path.suffix.casefold() == ".parquet" else _delimited_as_text(path)
     except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8 (byte {error.start}); save it as UTF-8") from error
+        raise DataError(f"{path} is not UTF-8{_line_of(path)}; save it as UTF-8") from error
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
-    except (pd.errors.ParserError, pd.errors.ParserWarning, pd.errors.EmptyDataError, ValueError) as error:
+    except (
+        pd.errors.ParserError,
+        pd.errors.ParserWarning,
+        pd.errors.EmptyDataError,
+        pa.ArrowException,
+        ValueError,
+    ) as error:
         raise DataError(f"{path} cannot be read as a table: {' '.join(str(error).split())}") from error
     require_columns(frame, required, path)
     return frame
@@ -91,7 +100,8 @@ def row_ids(values: pd.Series[str], where: Path) -> pd.Series[str]:
     """
     empty = int((values == "").sum())
     if empty:
-        raise DataError(f"{where}: {empty} of {len(values)} rows name no image")
+        first = int((values == "").to_numpy().argmax()) + 1
+        raise DataError(f"{where}: {empty} of {len(values)} rows name no image, the first is row {first}")
     return values.str.replace("\\", "/", regex=False).str.replace(r"^(\./+)+", "", regex=True)
 
 
@@ -121,10 +131,11 @@ def encode(
             except UnknownNameError:
                 unknown.append(text)
     if unknown:
-        counted = values[values.isin(unknown)].value_counts()
+        wrong = values.isin(unknown)
+        counted, first = values[wrong].value_counts(), int(wrong.to_numpy().argmax()) + 1
         raise DataError(
             f"{where}: {int(counted.sum())} labels of {column!r} are none of its levels: "
-            f"{with_counts(counted)}; the levels are {', '.join(levels)}"
+            f"{with_counts(counted)}; the levels are {', '.join(levels)} (first in row {first})"
         )
     return categorical(lookup[codes], levels)
 
@@ -223,8 +234,26 @@ def _delimited_as_text(path: Path) -> pd.DataFrame:
     return pd.DataFrame({c: frame[c].fillna("").str.strip() for c in frame.columns})
 
 
+def _line_of(path: Path) -> str:
+    """Where a file that is no UTF-8 first is none: `` (line 7)``."""
+    data = path.read_bytes()
+    try:
+        data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        return f" (line {line})"
+    return ""
+
+
 def _parquet_as_text(path: Path) -> pd.DataFrame:
-    frame = pd.read_parquet(path).reset_index(drop=True)
+    # Without pandas' own metadata: whatever a file says there would be believed, and it needs no pandas to be read.
+    with pq.ParquetFile(path) as file:
+        table = file.read()
+    twice = [name for name, times in Counter(table.column_names).items() if times > 1]
+    if twice:
+        raise ValueError(f"it has several columns called {twice[0]!r}")
+    unnamed = [name for name in table.column_names if name.startswith("__index_level_")]
+    frame = table.drop_columns(unnamed).to_pandas(ignore_metadata=True)
     return pd.DataFrame({str(c): _as_text(frame[c]) for c in frame.columns})
 
 

@@ -6,6 +6,7 @@ that files in a folder, images inside a Parquet export and rendered faces all lo
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -76,10 +77,16 @@ class FolderStore:
     root: Path
 
     def read(self, row: str) -> bytes:
-        """Encoded bytes of one file; a link that leads out of the root is refused with ``PermissionError``."""
+        """Encoded bytes of one file; a link out of the root, a pipe or a device is refused with ``PermissionError``."""
         path = self.root / row
-        if not path.resolve().is_relative_to(self.root.resolve()):
+        try:
+            inside = path.resolve().is_relative_to(self.root.resolve())
+        except RuntimeError as error:
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP)) from error
+        if not inside:
             raise PermissionError(f"{row} leads out of the dataset's root")
+        if path.exists() and not path.is_file():
+            raise PermissionError(f"{row} is no regular file")
         return path.read_bytes()
 
     def missing(self, rows: Sequence[str]) -> list[str]:

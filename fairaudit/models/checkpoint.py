@@ -48,6 +48,8 @@ _OTHER_FORMATS = (
     (b"<!DOCTYPE", "a web page, not weights; the download went wrong"),
     (b"<html", "a web page, not weights; the download went wrong"),
 )
+_UNFOLDED, _SMALL = 4, 2**26
+"""How many times its own size a file may unfold to, and how many bytes more than that: tied weights are listed twice."""
 _TRUST = "if you trust whoever made it, accept it with --trust-checkpoint"
 
 
@@ -107,6 +109,8 @@ def _probe(path: Path) -> tuple[bytes, int, str]:
     """First bytes, size and SHA-256."""
     if path.is_dir():
         raise CheckpointError(f"{path} is a folder, not a checkpoint; name the file inside it")
+    if path.exists() and not path.is_file():  # a device or a pipe, perhaps behind a link, that may never end
+        raise CheckpointError(f"{path} is no regular file, but a device or a pipe; name a file")
     try:
         with path.open("rb") as stream:
             start = stream.read(64)
@@ -140,8 +144,10 @@ def _read_archive(path: Path, digest: str, trust: bool) -> RawCheckpoint:
     try:
         with zipfile.ZipFile(path) as archive:
             members = {name.partition("/")[2] or name for name in archive.namelist()}
+            claimed = sum(member.file_size for member in archive.infolist())
     except zipfile.BadZipFile as error:
         raise CheckpointError(f"{path} is damaged or cut short; fetch or copy it again") from error
+    check_claim(claimed, path)
     if any(name.startswith("code/") for name in members) and "constants.pkl" in members:
         return _carried(path, digest, trust, "TorchScript")
     if "archive_format" in members or any("exported_program" in name for name in members):
@@ -149,6 +155,24 @@ def _read_archive(path: Path, digest: str, trust: bool) -> RawCheckpoint:
     if "data.pkl" not in members:
         raise CheckpointError(f"{path} is a zip archive but no PyTorch checkpoint: it has no data.pkl")
     return _read_pickle(path, digest, trust)
+
+
+def check_claim(claimed: int, path: Path) -> None:
+    """Refuse a file that would unfold to far more than it holds, before anything of that size is touched.
+
+    Args:
+        claimed: bytes that its parts are said to have together.
+        path: the file.
+
+    Raises:
+        CheckpointError: that is more than shared or packed weights explain.
+    """
+    size = path.stat().st_size
+    if claimed > _UNFOLDED * size + _SMALL:
+        raise CheckpointError(
+            f"{path} claims to unfold to {claimed / 1e9:,.1f} GB and has {size / 1e9:,.3f} GB itself (a decompression "
+            "bomb?); save the weights anew with torch.save(model.state_dict(), …)"
+        )
 
 
 def _carried(path: Path, digest: str, trust: bool, kind: str) -> RawCheckpoint:
@@ -186,7 +210,7 @@ def _read_pickle(path: Path, digest: str, trust: bool) -> RawCheckpoint:
             f"{path} holds more than weights: loading it would run {culprit}, so it was not loaded; "
             f"save the weights alone with torch.save(model.state_dict(), …), or, {_TRUST}"
         ) from error
-    except (RuntimeError, EOFError, OSError, zipfile.BadZipFile, UnicodeDecodeError) as error:
+    except (RuntimeError, EOFError, OSError, MemoryError, zipfile.BadZipFile, UnicodeDecodeError) as error:
         raise CheckpointError(f"{path} is damaged or cut short; fetch or copy it again") from error
     except (ImportError, AttributeError) as error:
         raise CheckpointError(f"{path} needs code that is not installed here: {_first_line(error)}") from error

@@ -15,9 +15,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from fairaudit.config import PreprocessOverrides
+from fairaudit.errors import CheckpointError
 from fairaudit.models.checkpoint import RawCheckpoint
 
 OWN_KEY = "fairaudit"
+_PLAIN = (str, int, float, list, tuple, Mapping)
+_EMPTY: tuple[Any, ...] = (None, "", (), [], {})
 
 
 @dataclass(frozen=True)
@@ -48,22 +51,27 @@ def describe(raw: RawCheckpoint) -> SelfDescription:
 
     Args:
         raw: the file as it was read.
+
+    Raises:
+        CheckpointError: fairaudit's own record is not what fairaudit writes.
     """
     content = raw.content if isinstance(raw.content, Mapping) else {}
     own = raw.header.get(OWN_KEY) if raw.header else content.get(OWN_KEY)
     if isinstance(own, str):
         try:
             record = json.loads(own)
-        except json.JSONDecodeError:
+        except (json.JSONDecodeError, RecursionError):
             return SelfDescription(unreadable=(OWN_KEY,))
-        return SelfDescription(own=record, origin="fairaudit metadata") if isinstance(record, dict) else SelfDescription()
+        return SelfDescription(own=_checked(record, raw), origin="fairaudit metadata")
     if raw.header:
         return _from_entries(raw.header, "the safetensors header")
     arguments = content.get("args")
     if isinstance(arguments, argparse.Namespace):
         arguments = vars(arguments)
     entries: dict[str, Any] = dict(arguments) if isinstance(arguments, Mapping) else {}
-    entries.update({key: content[key] for key in ("arch", "class_to_idx", "classes") if content.get(key)})
+    entries.update({key: content[key] for key in ("arch", "class_to_idx", "classes") if key in content})
+    # anything may be stored under these names, tensors too, whose truth and whose text are no plain matter
+    entries = {key: value for key, value in entries.items() if isinstance(value, _PLAIN) and value not in _EMPTY}
     entries.setdefault("arch", entries.get("model"))
     return (
         _from_entries(entries, "the checkpoint's training arguments")
@@ -72,12 +80,19 @@ def describe(raw: RawCheckpoint) -> SelfDescription:
     )
 
 
+def _checked(record: Any, raw: RawCheckpoint) -> dict[str, Any]:
+    kinds = {"architecture": str, "arch_kwargs": dict, "head": dict, "preprocess": dict, "extra": dict}
+    if not isinstance(record, dict) or any(not isinstance(record.get(key, kind()), kind) for key, kind in kinds.items()):
+        raise CheckpointError(f"{raw.path}: what fairaudit wrote about the network is damaged; copy the file again")
+    return record
+
+
 def _from_entries(entries: Mapping[str, Any], origin: str) -> SelfDescription:
     unreadable: list[str] = []
 
     def value(*names: str) -> Any:
         for name in names:
-            if entries.get(name) not in (None, "", (), [], {}):
+            if entries.get(name) not in _EMPTY:
                 return entries[name]
         return None
 
@@ -87,10 +102,10 @@ def _from_entries(entries: Mapping[str, Any], origin: str) -> SelfDescription:
             return given
         try:
             return json.loads(given)
-        except json.JSONDecodeError:
+        except (json.JSONDecodeError, RecursionError):
             try:
                 return ast.literal_eval(given)
-            except (ValueError, SyntaxError):
+            except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
                 unreadable.append(names[0])
                 return None
 
@@ -111,12 +126,12 @@ def _from_entries(entries: Mapping[str, Any], origin: str) -> SelfDescription:
             continue
         try:
             PreprocessOverrides.model_validate({name: part})
-        except ValidationError:
+        except (ValidationError, RecursionError):
             unreadable.append(name)
         else:
             accepted[name] = part
     return SelfDescription(
-        arch=str(arch) if arch else None,
+        arch=arch if isinstance(arch, str) else None,
         arch_kwargs=dict(arch_kwargs) if isinstance(arch_kwargs, Mapping) else {},
         classes=_names(value("classes", "class_names", "label_names"), value("class_to_idx")),
         preprocess=PreprocessOverrides.model_validate(accepted),

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from fairaudit.errors import CheckpointError
+from fairaudit.models.checkpoint import check_claim
 from fairaudit.models.fingerprint import is_counter
 
 _PLAIN = ("state_dict", "model_state_dict", "model_state", "model", "net", "network", "module", "weights", "params")
@@ -49,7 +50,7 @@ def find_state_dict(content: Any, path: Path) -> StateDict:
     notes: list[str] = []
     found = _unnest(content, notes)
     if found is None:
-        keys = ", ".join(map(str, list(content)[:8])) if isinstance(content, Mapping) else type(content).__name__
+        keys = ", ".join(map(_named, list(content)[:8])) if isinstance(content, Mapping) else type(content).__name__
         raise CheckpointError(
             f"{path} holds no weights that fairaudit can find, only {keys or 'nothing'}; save model.state_dict()"
         )
@@ -57,6 +58,10 @@ def find_state_dict(content: Any, path: Path) -> StateDict:
     tensors = _strip(tensors, notes)
     _refuse_unusable(tensors, path)
     return StateDict(tensors, tuple(notes))
+
+
+def _named(key: object) -> str:
+    return key if isinstance(key, str) else type(key).__name__  # a tuple within tuples would take forever to spell
 
 
 def _unnest(content: Any, notes: list[str]) -> Mapping[str, Any] | None:
@@ -98,7 +103,7 @@ def _only_tensors(found: Mapping[str, Any], path: Path) -> dict[str, Tensor]:
     for key, value in found.items():
         if isinstance(value, Tensor):
             tensors[key] = value.detach()
-        elif is_counter(key) and isinstance(value, int):
+        elif is_counter(key) and isinstance(value, int) and abs(value) < 2**63:
             tensors[key] = torch.tensor(value)
         else:
             raise CheckpointError(
@@ -125,13 +130,23 @@ def _strip(tensors: dict[str, Tensor], notes: list[str]) -> dict[str, Tensor]:
     return tensors
 
 
+def _is_finite(value: Tensor) -> bool:
+    return bool((value.float() if value.element_size() == 1 else value).isfinite().all())  # torch has none for eight bits
+
+
 def _refuse_unusable(tensors: Mapping[str, Tensor], path: Path) -> None:
+    odd = [key for key, value in tensors.items() if value.layout != torch.strided or value.is_meta or value.is_complex()]
+    if odd:
+        raise CheckpointError(
+            f"{path}: {odd[0]!r} among the weights is sparse, complex or empty of numbers; save it as a plain tensor"
+        )
+    check_claim(sum(value.numel() * value.element_size() for value in tensors.values()), path)
     quantized = [key for key, value in tensors.items() if value.is_quantized]
     if quantized:
         raise CheckpointError(
             f"{path}: the weights are quantized ({quantized[0]} …); bring the checkpoint before quantization"
         )
-    broken = [key for key, value in tensors.items() if value.is_floating_point() and not bool(value.isfinite().all())]
+    broken = [key for key, value in tensors.items() if value.is_floating_point() and not _is_finite(value)]
     if broken:
         raise CheckpointError(
             f"{path}: {len(broken)} of {len(tensors)} tensors hold NaN or infinity, first {broken[0]}: training diverged"

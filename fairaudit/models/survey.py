@@ -35,6 +35,17 @@ _QUIET: Mapping[str, Mapping[str, Any]] = {
     "torchvision/googlenet": {"init_weights": False},
     "torchvision/inception_v3": {"init_weights": False},
 }
+_FETCHING = frozenset(
+    {
+        "pretrained",
+        "pretrained_cfg",
+        "pretrained_cfg_overlay",
+        "checkpoint_path",
+        "cache_dir",
+        "weights",
+        "weights_backbone",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -70,8 +81,15 @@ def construct(name: str, num_classes: int, kwargs: Mapping[str, Any]) -> nn.Modu
         name: ``timm/NAME``, ``torchvision/NAME`` or ``fairaudit/NAME``.
         num_classes: outputs of its classifier head.
         kwargs: passed on to the library's constructor.
+
+    Raises:
+        ValueError: an argument would make the library open files or fetch something, which what a checkpoint says of
+            itself must not be able to do.
     """
     library, _, bare = name.partition("/")
+    fetching = sorted(_FETCHING & set(kwargs))
+    if fetching:
+        raise ValueError(f"{fetching[0]} would fetch or open other weights than those of the checkpoint")
     if library == "fairaudit":
         return build_own(bare, num_classes, kwargs, construct)
     arguments = {**_QUIET.get(name, {}), **kwargs}

@@ -15,6 +15,7 @@ from fairaudit.metrics.disparity import Comparison
 from fairaudit.metrics.gate import Grouping, judge_all, policy_verdict, rule_notes
 from fairaudit.metrics.groups import Groups, cross
 from fairaudit.metrics.indices import Draws
+from fairaudit.metrics.look_alikes import look_alike_notes
 from fairaudit.metrics.multilabel import together_of
 from fairaudit.metrics.people_notes import pairs_note, people_note
 from fairaudit.metrics.rules import Requirement, groupings_asked, parse_requirement
@@ -66,6 +67,8 @@ def audit(
     if not labelled.all():
         told.append(f"{int((~labelled).sum())} images without a label for {target.said} are left out")
     told += target.remarks()
+    for name, task in predictions.tasks.items():
+        told += look_alike_notes(name, task.classes)
     columns = predictions.columns()
     asked = _groupings(settings.by, rules, columns, predictions)
     named = [_spelled(levels, columns) for levels in settings.privileged]
@@ -265,4 +268,6 @@ def _remarks(grouping: Grouping, missing: int) -> list[str]:
     if absent:
         more = f" and {len(absent) - 6} more" if len(absent) > 6 else ""
         told.append(f"no images of {', '.join(absent[:6])}{more} (by {by}): expected, and absent")
+    for i, name in enumerate(grouping.by):
+        told += look_alike_notes(name, dict.fromkeys(list(cell.values())[i] for cell in grouping.groups))
     return told

@@ -88,7 +88,8 @@ def test_scores_that_are_written_as_nothing(text: str, frame: pd.DataFrame, writ
 def test_scores_that_are_words(frame: pd.DataFrame, written: Write, cli: Cli) -> None:
     path = written("t.csv", spoilt(frame, 7, "p", "high"))
     cli("audit", path, *SCORED, "--out", "run").refused(
-        f"column 'p' of {path} does not hold scores: they must be numbers from 0 to 1"
+        f"column 'p' of {path} does not hold scores: they must be numbers from 0 to 1; the first that is none is "
+        "'high' (row 8)"
     )
     assert files_below(Path.cwd()) == []
 
@@ -99,7 +100,7 @@ def test_labels_that_are_no_class(column: str, command: str, frame: pd.DataFrame
     path = written("t.csv", spoilt(frame, 3, column, "maybe"))
     more = ("--out", "run") if command == "audit" else ()
     cli(command, path, *AUDIT, *RULE, "--classes", "no,yes", *more).refused(
-        f"column {column!r} of {path} holds 'maybe', which is not one of the classes; choose from no, yes"
+        f"column {column!r} of {path} holds 'maybe' (row 4), which is not one of the classes; choose from no, yes"
     )
     assert files_below(Path.cwd()) == []
 

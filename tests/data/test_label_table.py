@@ -54,7 +54,7 @@ def test_refusals_of_files(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"there is no file .*labels\.csv"):
         read_table(path)
     path.write_bytes("path\nZoë.jpg".encode("latin-1"))
-    with pytest.raises(DataError, match=r"labels\.csv is not UTF-8 \(byte 7\); save it as UTF-8"):
+    with pytest.raises(DataError, match=r"labels\.csv is not UTF-8 \(line 2\); save it as UTF-8"):
         read_table(path)
     path.write_text("")
     with pytest.raises(DataError, match=r"labels\.csv cannot be read as a table: No columns to parse from file"):
@@ -101,7 +101,8 @@ def test_unknown_levels_are_counted() -> None:
     with pytest.raises(DataError) as caught:
         encode(_text("Elf", "White", "Orc", "Elf"), ("White", "Black"), {}, "race", HERE)
     assert str(caught.value) == (
-        "labels.csv: 3 labels of 'race' are none of its levels: 'Elf' (2), 'Orc' (1); the levels are White, Black"
+        "labels.csv: 3 labels of 'race' are none of its levels: 'Elf' (2), 'Orc' (1); the levels are White, Black "
+        "(first in row 1)"
     )
 
 

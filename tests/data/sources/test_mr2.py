@@ -54,7 +54,7 @@ def test_refusals(tmp_path: Path) -> None:
         load(tmp_path, "all")
     assert str(caught.value) == (
         f"{tmp_path / 'labels.csv'}: 1 labels of 'race' are none of its levels: 'Elf' (1); "
-        "the levels are African, Asian, European"
+        "the levels are African, Asian, European (first in row 1)"
     )
 
 
