@@ -5,8 +5,11 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable
 
+import numpy as np
+
 from fairaudit.config import AuditSettings, Preprocess
 from fairaudit.data.manifest import Manifest
+from fairaudit.metrics.groups import binned
 from fairaudit.models.classifier import Classifier
 
 WIDTH = 80
@@ -65,10 +68,16 @@ def _grouping(by: tuple[str, ...], manifest: Manifest, audit: AuditSettings) -> 
     reference = named or card
     cells = 1
     for name in by:
-        cells *= len(manifest.levels(name))
+        cells *= len(_levels(name, manifest, audit))
     text = " ".join(reference[name] for name in by if name in reference)
     against = text if set(reference) == set(by) else f"the largest {text or 'group'}"
     return f"{' × '.join(by)} ({cells}, against {against})"
+
+
+def _levels(name: str, manifest: Manifest, audit: AuditSettings) -> tuple[str, ...]:
+    if name not in audit.bins:
+        return manifest.levels(name)
+    return binned(manifest.frame[name].to_numpy(dtype=np.float64), audit.bins[name]).levels
 
 
 def _wrapped(head: str, text: str) -> list[str]:

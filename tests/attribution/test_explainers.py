@@ -21,16 +21,13 @@ from tests.attribution.planted import SIZE, classifier, hatted, looks_at, subjec
 LEAST = 0.8
 """Share of the attention that must lie where the network provably looks."""
 
-FINE = {"occlusion": 300}
-"""A window smears by its own size, so that windows must be smaller than what is looked for."""
-
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_a_planted_shortcut_is_found(method: str, seed: int) -> None:
     pixels, hat = hatted(seed)
     explainer = Explainer(subject(looks_at(hat)), method, samples=300, steps=16)
-    found = explain_image(explainer, pixels, 1, Effort(segments=FINE.get(method, 60), repeats=2))
+    found = explain_image(explainer, pixels, 1, Effort(segments=60, repeats=2))
     assert mass_share(found.heat, hat) >= LEAST
     assert points_inside(found.heat, hat)
     assert found.faithfulness.doubts == ()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
@@ -18,6 +19,7 @@ from fairaudit.models.classifier import save_classifier
 from fairaudit.models.factory import build_network
 from fairaudit.models.head import Head, Task
 from fairaudit.reports._figures.canvas import DOTS
+from fairaudit.workflows import explain_scene
 from tests.cli.conftest import Cli, Finished, fairaudit, files_below
 
 pytestmark = pytest.mark.training
@@ -193,6 +195,13 @@ def test_refusals(cli: Cli, faces_model: Path, tmp_path: Path) -> None:
     refused(cli, f"{tmp_path / 'text.npy'} holds no map that can be read: name a .npy or .npz file",
             *model, "--map", f"hair={tmp_path / 'text.npy'}")  # fmt: skip
     refused(cli, "a probe takes the region of an attribute away: name its map with --map NAME=FILE", *model, "--probe")
+    up = ("--map", f"hair={half(tmp_path / 'map.npy')}")
+    refused(cli, "a probe takes as much away elsewhere, to compare: with --quantile 0.4 the region is more than half of "
+            "the image; say 0.5 or more", *model, *up, "--probe", "--quantile", 0.4)  # fmt: skip
+    mask = tmp_path / "mask.npy"
+    np.save(mask, np.arange(SIZE * SIZE).reshape(SIZE, SIZE) % 10 < 4)
+    refused(cli, f"the map hair in {mask} has its largest value in 40% of the pixels, and the region would be the top 30%; "
+            "say --quantile 0.59", *model, "--map", f"hair={mask}")  # fmt: skip
     refused(cli, "mean maps are of one class: name one --class with --per-group, or none for the predicted one",
             *model, "--per-group", 3, "--class", "man", "--class", "woman")  # fmt: skip
     refused(cli, "--method 'shap': it must be 'lime', 'integrated-gradients', 'grad-cam' or 'occlusion'",
@@ -244,3 +253,46 @@ def test_maps_of_attributions(cli: Cli, faces_model: Path, tmp_path: Path) -> No
     assert found.code == 0, found.err
     assert "the map hair rests on confidence that is off by 0.40 on average" in " ".join(found.out.split())
     assert "hair" in found.out
+
+
+def test_groups_are_checked_before_the_network_is_asked(
+    cli: Cli, faces_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Predicting may take hours, and a misspelt level must not wait for it."""
+
+    def never(*_: object) -> None:
+        raise AssertionError("the network was asked")
+
+    monkeypatch.setattr(explain_scene, "predict", never)
+    model = (faces_model, *DATA)
+    refused(cli, "unknown level of 'gender' in --privileged: 'boy'; choose from woman, man",
+            *model, "--by", "gender", "--privileged", "gender=boy")  # fmt: skip
+    refused(cli, "unknown attribute 'colour'; choose from gender, tone, Blond_Hair, Eyeglasses, Wearing_Hat, Smiling, "
+            "Young, Beard, Long_Hair, Bald, age_group", *model, "--by", "colour")  # fmt: skip
+
+
+def test_decisions_and_groups_are_those_of_the_audit(cli: Cli, faces_model: Path) -> None:
+    """With a threshold and with ages in bins: what the audit called a mistake is what is explained."""
+    assert cli("evaluate", faces_model, *DATA, "--by", "gender", "--out", "plain", "--quiet").code == 0
+    median = float(pd.read_parquet("plain/predictions.parquet")["gender_score[man]"].median())
+    threshold = round(median, 4)
+    asked = ("--by", "age", "--bins", "age=0,30,60", "--threshold", threshold, "--positive", "man", "--min-support", 2)
+    done = cli("evaluate", faces_model, *DATA, *asked, "--out", "run", "--quiet")
+    assert done.code in (0, 1, 3), done.err
+    cheap = ("--method", "grad-cam", "--random-orders", 0, "--out", "why", "--format", "json")
+    found = cli("explain", "run", "--worst", 40, "--right", 0, "--class", "man", *cheap)
+    assert found.code == 0, found.err
+    rows = found.record["rows"]
+    assert {row["group"]["age"] for row in rows} <= {"0 to <30", "30 to <60", "60 or more"}
+    assert all((row["predicted"] == "man") == (row["score"] >= threshold) for row in rows)
+    assert all(row["predicted"] != row["label"] for row in rows)
+    assert any((row["predicted"] == "man") != (row["score"] >= 0.5) for row in rows), "the threshold decides some"
+
+
+def test_a_run_is_not_replaced_by_its_explanation(cli: Cli, faces_model: Path) -> None:
+    assert cli("evaluate", faces_model, *DATA, "--out", "run", "--quiet").code == 0
+    before = files_below(Path())
+    cli("explain", "run", "--out", "run").refused(
+        "run is or holds run, which is read, and would be replaced; choose another folder for --out"
+    )
+    assert files_below(Path()) == before
