@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from rich.console import RenderableType
@@ -31,6 +33,14 @@ FAITH = (
 )
 EVEN = "times even: share of the attention in the attribute's region ÷ the region's share of the image; 1 is no preference"
 CONTROL = "control: as many pixels taken away where the attribute shows least"
+_FEW = 3
+"""Doubted explanations that are listed one by one."""
+_KINDS = (
+    (r" \([^)]*\)$", ""),
+    (r"explains \d+% of", "explains less than half of"),
+    (r"miss \d+% of", "miss a tenth or more of"),
+)
+"""Doubts without what differs within a kind: the table has these numbers for each image."""
 _TRENDS = {"better": " ✓", "worse": " ✗"}
 _PLACES = (("upper left", "top", "upper right"), ("left", "centre", "right"), ("lower left", "bottom", "lower right"))
 
@@ -76,6 +86,21 @@ def own_check(faithful: Faithful) -> str:
     if faithful.incompleteness is not None:
         said.append(f"misses {faithful.incompleteness:.1%}")
     return ", ".join(said) or "–"
+
+
+def doubt_lines(rows: Sequence[RowExplanation]) -> list[str]:
+    """Why explanations are doubted: image by image where they are few, else how many for each reason."""
+    doubted = [row for row in rows if row.faithful.doubts]
+    if len(doubted) <= _FEW:
+        return [f"? doubted: {words.clean(row.row)}: {'; '.join(map(words.clean, row.faithful.doubts))}" for row in doubted]
+    kinds = Counter(_kind(words.clean(doubt)) for row in doubted for doubt in row.faithful.doubts)
+    return [f"? doubted, {n} of {len(rows)}: {kind}" for kind, n in kinds.items()]
+
+
+def _kind(doubt: str) -> str:
+    for pattern, instead in _KINDS:
+        doubt = re.sub(pattern, instead, doubt)
+    return doubt
 
 
 def share_text(share: Share) -> str:
@@ -168,7 +193,7 @@ def _rows(result: ExplanationResult, width: int) -> Iterable[RenderableType]:
         TextColumn("for", [Text(places(row.for_, 2)) for row in rows]),
         TextColumn("against", [Text(places(row.against, 2)) for row in rows]),
         TextColumn("gain", [Text(gain(row.faithful)) for row in rows]),
-        TextColumn("itself", [Text(own_check(row.faithful)) for row in rows]),
+        TextColumn("itself", [Text(own_check(row.faithful) + " ?" * bool(row.faithful.doubts)) for row in rows]),
     ]
     for i, one in enumerate(rows[0].overlaps):
         texts = [Text("–" if math.isnan(o.mass) else f"× {o.times_even:.2f}") for o in (row.overlaps[i] for row in rows)]
@@ -176,10 +201,8 @@ def _rows(result: ExplanationResult, width: int) -> Iterable[RenderableType]:
     yield Text()
     yield from tables([TextColumn("image", [Text(words.clean(row.row)) for row in rows])], columns, width)
     yield Text()
-    for row in rows:
-        if row.faithful.doubts:
-            doubts = "; ".join(map(words.clean, row.faithful.doubts))
-            yield Padding(Text(f"doubted: {words.clean(row.row)}: {doubts}"), (0, 0, 0, 2))
+    for line in doubt_lines(rows):
+        yield Padding(Text(line), (0, 0, 0, 2))
     yield Padding(Text(FAITH, style="dim"), (0, 0, 0, 2))
     if rows[0].overlaps:
         yield Padding(Text(EVEN, style="dim"), (0, 0, 0, 2))

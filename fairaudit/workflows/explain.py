@@ -14,7 +14,7 @@ from typing import Any
 from fairaudit.artifacts.folder import check_replaceable, write_run, write_whole
 from fairaudit.artifacts.records import write_json
 from fairaudit.attribution.explanations import Effort
-from fairaudit.attribution.faithfulness import ALPHA
+from fairaudit.attribution.faithfulness import ALPHA, LEAST_STABILITY
 from fairaudit.config import EvaluateConfig
 from fairaudit.engine.devices import is_main
 from fairaudit.errors import UsageError
@@ -118,6 +118,8 @@ def _announced(scene: Scene, images: int, sampled: int) -> list[str]:
 def _doubted(images: Sequence[ImageFinding], orders: int) -> list[str]:
     doubted = sum(bool(one.record.faithful.doubts) for one in images)
     told = [f"{doubted} of {len(images)} explanations are doubted: do not build on them"] if doubted else []
+    if any(s is not None and s < LEAST_STABILITY for s in (one.record.faithful.stability for one in images)):
+        told.append("other seeds give other maps: more --samples or fewer --segments make LIME steadier")
     if orders < round(1 / ALPHA) - 1:
         told.append(
             f"{orders} random orders cannot show that an explanation is better than chance, so none is doubted for that; "

@@ -90,6 +90,10 @@ def _notes(scene: Scene, ids: IntArray, there: Sequence[int]) -> tuple[str, ...]
             "mean maps speak for the class that was predicted, which may be another in every group: name one --class to "
             "compare like with like"
         )
+    if scene.explainer.by_chance:
+        told.append(
+            "explanations behind mean maps have one seed each, so that none of them is doubted for other seeds' maps"
+        )
     few = [" ".join(scene.groups.labels[g]) for g in there if (ids == g).sum() < _FEW]
     if few:
         told.append(f"fewer than {_FEW} images or people stand for {', '.join(few)}: a difference can hardly show there")
