@@ -228,9 +228,12 @@ def test_what_does_not_exist_is_refused_before_the_model_runs(
         (("audit",), "missing argument 'PREDICTIONS'"),
         (("list", "dataset"), "unknown list 'dataset'; did you mean 'datasets'?"),
         (("list", "datasets", "utkfaces"), "unknown dataset 'utkfaces'; did you mean 'utkface'?"),
-        (("list", "schema", "x"), "unknown schema 'x'; choose from audit, comparison, mitigation"),
+        (("list", "schema", "x"), "unknown schema 'x'; choose from audit, comparison, embedding, mitigation"),
         (("gate", "none"), "none: no such file; name an audit.json or a run folder"),
-        (("report", "."), ". is not a run folder: it holds none of audit.json, mitigation.json, comparison.json"),
+        (
+            ("report", "."),
+            ". is not a run folder: it holds none of audit.json, mitigation.json, comparison.json, embedding.json",
+        ),
     ],
 )
 def test_misuse_is_told_in_one_sentence(words: tuple[str, ...], message: str, cli: Cli) -> None:
