@@ -152,7 +152,7 @@ def asked_for(kind: type[M], asked: Mapping[str, Any], **more: Any) -> tuple[M, 
         raise UsageError(
             "name what is tried: --loss NAME or --method NAME; 'fairaudit list losses' and 'list methods' tell"
         )
-    defaults = _defaults(drawn, values.get("training", {}).get("epochs"))
+    defaults = _defaults(drawn, values.get("training", {}).get("epochs"), values["arms"])
     return p.checked(flags, kind, p.layered(defaults, stored), asked["config"]), drawn
 
 
@@ -192,7 +192,12 @@ def experiment(
         raise UsageError("--resume needs the experiment's folder: --out DIR")
     folder = out or new_folder(settings)
     if drawn and not quiet:
-        say("no --data: training on drawn faces, of whom nearly all women and few men wear glasses; nobody is shown")
+        from fairaudit.workflows.embedding_arms import trains_embeddings
+
+        biased = "nearly all women and few men wear glasses"
+        if trains_embeddings(settings):
+            biased = "nine in ten have light skin"
+        say(f"no --data: training on drawn faces, of whom {biased}; nobody is shown")
     try:
         with training_progress(show=not quiet) as (arm, progress):
             watch = Watch(say=(lambda _: None) if quiet else say, arm=arm, progress=progress)
@@ -243,19 +248,22 @@ def _named(flag: str, kind: str, text: str) -> tuple[str, dict[str, str]]:
     return plugins.canonical(kind, name), p.pairs(flag, re.split(r",(?=[^,=]+=)", options) if options else None)
 
 
-def _defaults(drawn: bool, epochs: object) -> dict[str, Any]:
+def _defaults(drawn: bool, epochs: object, arms: object) -> dict[str, Any]:
     """What ``mitigate`` itself prefers where neither a flag nor a file says anything."""
     if not drawn:
         return {"training": {"select": "worst-group"}}
-    from fairaudit.workflows.experiment_defaults import DRAWN_BY, DRAWN_FACES, DRAWN_TRAINING
+    from fairaudit.workflows import experiment_defaults as d
+    from fairaudit.workflows.embedding_arms import is_embedding_method
 
+    named = [arm.get("method") for arm in arms if isinstance(arm, dict)] if isinstance(arms, list) else []
+    people = any(isinstance(method, str) and is_embedding_method(method) for method in named)
     return {
         "data": "synthetic",
-        "data_options": DRAWN_FACES,
+        "data_options": d.DRAWN_PEOPLE if people else d.DRAWN_FACES,
         "splits": "official",
         "compare_content": False,
-        "training": {"select": "worst-group", **DRAWN_TRAINING, **({"warmup": 0} if epochs == 1 else {})},
-        "audit": {"by": DRAWN_BY},
+        "training": {"select": "worst-group", **d.DRAWN_TRAINING, **({"warmup": 0} if epochs == 1 else {})},
+        "audit": {"by": d.DRAWN_PEOPLE_BY if people else d.DRAWN_BY},
     }
 
 

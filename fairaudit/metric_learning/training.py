@@ -47,7 +47,7 @@ class Branched(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """(b, 3, h, w) → (b, d) in evaluation, (b, d + Σd) in training."""
-        if not (self.training and len(self.heads)):
+        if not (self.heads.training and len(self.heads)):  # this module itself is in evaluation above a frozen backbone
             embedding: Tensor = self.network(images)
             return embedding
         with head_inputs(self.network.inner.get_submodule(self._head)) as seen:

@@ -14,6 +14,18 @@ RECALL = f"recall_at_{KS[0]}"
 _NOT_SHARED = {"balanced"}
 
 
+def is_embedding_method(name: str) -> bool:
+    """Whether a method trains embeddings.
+
+    Args:
+        name: of a method.
+
+    Raises:
+        UnknownNameError: there is none of that name.
+    """
+    return bool(getattr(plugins.load("methods", name), "EMBEDS", False))
+
+
 def embeds(arm: Arm) -> bool:
     """Whether an arm trains embeddings.
 
@@ -23,7 +35,7 @@ def embeds(arm: Arm) -> bool:
     Raises:
         UnknownNameError: there is no such method.
     """
-    return arm.method is not None and bool(getattr(plugins.load("methods", arm.method), "EMBEDS", False))
+    return arm.method is not None and is_embedding_method(arm.method)
 
 
 def trains_embeddings(config: MitigateConfig) -> bool:

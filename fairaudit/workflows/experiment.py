@@ -19,7 +19,7 @@ from fairaudit.data.splits import Splits, cut_validation, official_splits, strat
 from fairaudit.engine.devices import cores
 from fairaudit.engine.image_sources import ImageSource, open_images
 from fairaudit.engine.training_data import TrainingData
-from fairaudit.errors import CheckpointError, DataError, UsageError
+from fairaudit.errors import CheckpointError, UsageError
 from fairaudit.metrics.groups import Groups, cross
 from fairaudit.models.head import Head, Task
 from fairaudit.models.starting import (
@@ -34,7 +34,8 @@ from fairaudit.predictions import MISSING, Column
 from fairaudit.results import group_label
 from fairaudit.workflows.embed_tables import HIT
 from fairaudit.workflows.embedding_arms import RECALL, trains_embeddings
-from fairaudit.workflows.experiment_classes import check_classes, classes_of, skewed, splits_by_class, target_name
+from fairaudit.workflows.experiment_checks import check_files, check_splits
+from fairaudit.workflows.experiment_classes import classes_of, skewed, splits_by_class, target_name
 from fairaudit.workflows.experiment_defaults import SCRATCH, SCRATCH_SIZE
 from fairaudit.workflows.labels import column_of, columns_of, level_of
 
@@ -113,9 +114,8 @@ def prepare_experiment(config: MitigateConfig, cache: Path = Path("cache")) -> E
           ((splits.train, "training"), (splits.validation, "validation"))), strict=True,
     )  # fmt: skip
     splits = replace(splits, train=labelled[0], validation=labelled[1])
-    _check(splits, tasks, by[0])
-    check_classes(splits, target[0])
-    _check_files(splits)
+    check_splits(splits, tasks, by[0])
+    check_files(splits)
     crossed = _crossed(splits.train, by[0])
     privileged = tuple(
         {column_of(k, manifest): level_of(v, k, manifest) for k, v in levels.items()} for levels in config.audit.privileged
@@ -282,36 +282,3 @@ def _labelled(part: Manifest, target: tuple[str, ...], by: tuple[str, ...], what
 
 def _crossed(part: Manifest, by: tuple[str, ...]) -> Groups:
     return cross(columns_of(part)[0], by)
-
-
-def _check_files(splits: Splits) -> None:
-    for what in ("train", "validation", "test"):
-        part: Manifest = getattr(splits, what)
-        gone = part.store.missing([str(row) for row in part.frame["row"]])
-        if gone:
-            raise DataError(
-                f"{len(gone)} of {len(part)} {what} images are not there, the first is {gone[0]!r}; "
-                "check the dataset's folder, or leave them out of its labels"
-            )
-
-
-def _check(splits: Splits, tasks: Mapping[str, tuple[str, ...]], by: tuple[str, ...]) -> None:
-    for what, part in (("training", splits.train), ("validation", splits.validation)):
-        if not len(part):
-            raise DataError(f"there are no {what} images with a known {', '.join(dict.fromkeys([*tasks, *by]))}")
-    for name in tasks:
-        held = splits.train.frame[name].dropna().unique()
-        if len(held) < 2:
-            raise DataError(
-                f"all {len(splits.train)} training images are {held[0]!r} in {name}; a classifier needs two classes or more"
-            )
-    groups = len(_crossed(splits.train, by))
-    if groups > len(splits.train):
-        raise DataError(
-            f"{','.join(by)} makes {groups} groups, more than the {len(splits.train)} training images; "
-            "cross fewer attributes"
-        )
-    named = dict.fromkeys([*tasks, *by])
-    lacking = [name for name in named if name not in splits.test.attributes and name != IDENTITY]
-    if lacking:
-        raise DataError(f"the test images have no {lacking[0]!r}; name a test dataset that has it")

@@ -112,17 +112,3 @@ def skewed(config: MitigateConfig, splits: Splits) -> Splits:
             f"{'people' if IDENTITY in train.frame.columns else 'images'} are {first!r} in {column}"
         )
     return replace(splits, train=train, notes=tuple(told))
-
-
-def check_classes(splits: Splits, target: str) -> None:
-    """Refuse classes of which nothing can be found again.
-
-    Args:
-        splits: as they are trained and tested.
-        target: the classes.
-
-    Raises:
-        DataError: the test images tell no identity.
-    """
-    if target == IDENTITY and IDENTITY not in splits.test.frame.columns:
-        raise DataError("the test images tell no identity to find them by; name a test dataset that does")

@@ -18,7 +18,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from fairaudit.data.faces import render, sample_face
+from fairaudit.data.faces import another_picture, render, sample_face
 from fairaudit.data.sources.celeba import ATTRIBUTES
 from tests.cli.conftest import GENDERS, RACES, Cli, Finished
 
@@ -42,7 +42,7 @@ def project(cli: Cli, model: Path, fairface: Path, table: Path) -> Cli:
 
 def commands(name: str) -> list[list[str]]:
     """What follows ``fairaudit`` in a sample file, up to a redirection, in order."""
-    known = "evaluate|audit|gate|report|data|list|demo|mitigate|sweep|attribute"
+    known = "embed|evaluate|audit|gate|report|data|list|demo|mitigate|sweep|attribute"
     lines = re.findall(rf"\bfairaudit ((?:{known})\b.*)", (SAMPLES / name).read_text())
     return [shlex.split(re.split(r"\s(?:>>|>|\|)\s", line)[0]) for line in lines]
 
@@ -56,6 +56,7 @@ def test_there_is_nothing_else() -> None:
         "mitigate_celeba_attribution_mask.toml",
         "mitigate_celeba_last_layer.toml",
         "mitigate_fairface_val_attention.toml",
+        "mitigate_lfw_parade.toml",
         "mitigate_utkface_max_group.toml",
         "policy.toml",
         "s3_audit.sh",
@@ -228,6 +229,33 @@ def test_last_layer_on_celeba(project: Cli) -> None:
     assert [arm["name"] for arm in found["arms"]] == ["erm", "last-layer", "reweight", "group-dro"]
     assert list(found["groups"].values()) == [12] * 4
     assert found["images"] == {"train": 48, "validation": 24, "test": 24}
+
+
+def draw_lfw(root: Path) -> None:
+    """Twelve women and twelve men, three pictures of each."""
+    rows = []
+    for i in range(24):
+        face = sample_face(np.random.default_rng(i), gender="man" if i % 2 else "woman")
+        for k in range(3):
+            path = root / f"P_{i}" / f"P_{i}_{k:04d}.jpg"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            render(another_picture(np.random.default_rng([i, k]), face), 36).save(path, quality=92)
+            rows.append((f"P_{i}/{path.name}", "male" if i % 2 else "female", f"P_{i}"))
+    pd.DataFrame(rows, columns=["path", "gender", "identity"]).to_csv(root / "labels.csv", index=False)
+
+
+def test_parade_on_lfw(project: Cli) -> None:
+    draw_lfw(Path("data/lfw"))
+    train, look = commands("mitigate_lfw_parade.toml")
+    small = ("--arch", "timm/test_resnet", "--size", 32, "--epochs", 1, "--seeds", 1, "--batch-size", 16, "--device", "cpu")
+    done = project(*train[:3], *small, *train[5:], "--format", "json")
+    assert done.code == 0, done.err
+    names = [arm["name"] for arm in done.record["arms"]]
+    assert names == ["metric-learning", "parade(decorrelation=500)", "adversarial", "metric-learning(balanced=groups)"]
+    assert (done.record["baseline"], done.record["settings"]["target"]) == ("metric-learning", ["identity"])
+    assert sum(done.record["images"].values()) == 72
+    found = project(*look, "--min-support", 5, "--format", "json")
+    assert found.code == 0, found.err
 
 
 def test_a_search_on_fairface(project: Cli) -> None:

@@ -131,6 +131,18 @@ def test_what_is_learnt_brings_a_class_together() -> None:
     assert float(apart[same_class].mean()) < 0.8 * float(apart[~same_class].mean())
 
 
+@pytest.mark.parametrize(
+    "changes", [{"ema": 0.9}, {"accumulate": 2}, {"freeze": "backbone"}, {"augment": ("classic",)}, {"precision": "bf16"}]
+)
+def test_settings_of_training_are_kept(changes: dict[str, Any]) -> None:
+    asked = bench(**changes)
+    model = run("parade", asked, decorrelation="20").model
+    start = asked.study.network(4).state_dict()
+    assert not torch.equal(model.inner.state_dict()["6.weight"], start["6.weight"])
+    assert torch.equal(model.inner.state_dict()["2.weight"], start["2.weight"]) == ("freeze" in changes)
+    assert not same(model, run("parade", bench(), decorrelation="20").model)
+
+
 def test_layers_may_be_frozen_by_the_names_of_the_network() -> None:
     asked = bench(freeze="2")
     model = run("parade", asked, decorrelation="20").model

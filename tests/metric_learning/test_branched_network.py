@@ -10,12 +10,14 @@ from torch.nn import functional
 from fairaudit.config import TrainingSettings
 from fairaudit.engine.freezing import frozen
 from fairaudit.engine.optim import make_optimizer
+from fairaudit.engine.train import train
+from fairaudit.engine.training_data import CachedImages, TrainingData
 from fairaudit.losses.base import CROSS_ENTROPY
 from fairaudit.metric_learning.branches import Adversary, Branch, Decorrelated
 from fairaudit.metric_learning.objectives import Objective
 from fairaudit.metric_learning.training import Branched, EmbeddingLoss
 from fairaudit.models.embedder import EmbeddingNetwork
-from tests.methods.studies import small_network
+from tests.methods.studies import PREPROCESS, small_network
 
 D = 6
 
@@ -50,7 +52,7 @@ def test_a_branch_sees_the_features_below_the_head() -> None:
     model = branched(decorrelated())
     for module in model.modules():
         module.training = False
-    model.training = True  # only what it gives changes: no dropout, no batch statistics
+    model.heads.training = True  # only what it gives changes: no dropout, no batch statistics
     images = torch.rand(8, 3, 8, 8)
     features = list_of(model.network.inner)[:6](images)
     expected = torch.cat([model.network(images), functional.normalize(model.heads[0](features), dim=1)], dim=1)
@@ -99,3 +101,27 @@ def test_above_a_frozen_backbone_heads_and_branches_learn() -> None:
         assert kept == {"network.inner.2.weight", "network.inner.2.bias", "network.inner.3.weight", "network.inner.3.bias"}
         assert not list_of(model.network.inner)[3].training
         assert model.heads[0].training
+
+
+@pytest.mark.parametrize("branches", [False, True])
+def test_a_batch_in_parts_has_the_gradient_of_the_whole_also_of_what_the_loss_learns(branches: bool) -> None:
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.randint(0, 256, (24, 3, 8, 8), generator=generator, dtype=torch.uint8)
+    data = TrainingData(
+        CachedImages(pixels), torch.arange(24) % 3, torch.arange(24) % 2, ("a", "b", "c"), ("no", "yes"), PREPROCESS
+    )
+    weights = []
+    for parts in (1, 3):
+        torch.manual_seed(0)
+        plain = nn.Sequential(nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(12, D))
+        added: list[Branch] = [Adversary("tone", 2, D, 1.0, 0)] if branches else []
+        model = Branched(EmbeddingNetwork(plain), Objective("margin", "none", 3, D, 0), added, 5e-2, 0)
+        loss = EmbeddingLoss(2, CROSS_ENTROPY, model, D, [torch.arange(2)] * len(added))
+        settings = TrainingSettings(
+            epochs=2, batch_size=12, lr=1e-2, optimizer="sgd", device="cpu", workers=0, accumulate=parts, schedule="none"
+        )
+        train(model, data, loss, settings)
+        weights.append({name: value.clone() for name, value in model.state_dict().items()})
+    assert (weights[0]["objective.loss.beta"] != 1.2).any()
+    for name, value in weights[0].items():
+        torch.testing.assert_close(weights[1][name], value, rtol=1e-4, atol=1e-6)

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import torch
 
+from fairaudit.cli.mitigate import _defaults
 from fairaudit.config import Arm, MitigateConfig, ModelSettings
 from fairaudit.data.locate import load_dataset
 from fairaudit.engine.image_sources import UnreadImages
@@ -120,6 +121,13 @@ def test_a_share_of_the_training_people_is_of_one_level() -> None:
     assert experiment.splits.train.frame["identity"].value_counts().eq(4).all(), "people are left out whole"
     assert experiment.splits.test.frame["gender"].eq("man").mean() < 0.7
     assert any("so that 80% of the people are 'man' in gender" in note for note in experiment.notes)
+
+
+def test_without_data_people_are_drawn_several_times() -> None:
+    asked = _defaults(True, None, [{"method": "parade"}])
+    assert (asked["data_options"]["pictures_per_identity"], asked["audit"]["by"]) == (4, (("tone",),))
+    for arms in ([{"loss": "max-group"}], [{"method": "last-layer"}]):
+        assert "pictures_per_identity" not in _defaults(True, None, arms)["data_options"]
 
 
 REFUSED: list[tuple[Arm, dict[str, Any], str]] = [
