@@ -62,13 +62,13 @@ def _of_settings(settings: Mapping[str, Any]) -> Iterator[str]:
         if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
             yield f"settings.{name} is {_said(value)}"
     classes, several = settings.get("classes"), settings.get("multilabel")
-    if not _is_names(classes) or not classes:
+    if classes is not None and not _is_names(classes):
         yield "settings.classes is no list of different names"
-    elif settings.get("positive") not in (None, *classes):
+    elif classes and settings.get("positive") not in (None, *classes):
         yield f"settings.positive is {_said(settings['positive'])}, which is none of settings.classes"
     elif several and not all(_is_names(pair) and len(pair) == 2 for pair in several.values()):
         yield "settings.multilabel does not give two classes for each label"
-    elif several and list(several) != classes:
+    elif classes and several and list(several) != classes:
         yield "settings.multilabel has other labels than settings.classes"
     if not 0 < settings.get("confidence", 0.95) < 1:
         yield f"settings.confidence is {_said(settings['confidence'])}"
@@ -78,13 +78,13 @@ def _of_settings(settings: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _of_groupings(record: Mapping[str, Any]) -> Iterator[str]:
-    k = len(record["settings"]["classes"])
+    k = len(record["settings"].get("classes") or ())
     shape = (k, 4 if record["settings"].get("multilabel") else k)
-    if (counts := record["overall"].get("counts")) is not None and not _is_table(counts, shape):
+    if k and (counts := record["overall"].get("counts")) is not None and not _is_table(counts, shape):
         yield "overall.counts has another size than settings.classes asks for"
     for i, one in enumerate(record["groupings"]):
         where, g = f"groupings.{i}", len(one["groups"])
-        for name in ("counts", "weighted"):
+        for name in ("counts", "weighted") if k else ():
             if one.get(name) is not None and not (len(one[name]) == g and all(_is_table(c, shape) for c in one[name])):
                 yield f"{where}.{name} has another size than its groups and settings.classes ask for"
         cells = [group["group"] for group in one["groups"]]

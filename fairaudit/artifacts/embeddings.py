@@ -190,7 +190,7 @@ def _read(path: Path) -> Embeddings:
 def _texts(array: NDArray[Any], what: str, path: Path) -> list[str]:
     try:
         texts: list[str] = array.astype(np.str_).tolist()
-        "".join(texts).encode("utf-8")
+        "".join(texts).encode("utf-8").decode("utf-8")  # numpy makes texts of numbers that are no characters
     except (UnicodeError, SystemError, ValueError) as error:  # bytes of a damaged file are no characters of any kind
         raise DataError(f"{path}: {what} holds texts that are no Unicode") from error
     return texts

@@ -41,9 +41,11 @@ def write_whole(path: Path, content: bytes | str) -> None:
         target = _resolved(path)
         _make(target.parent, made)
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
-    except OSError as error:
+    except BaseException as error:
         _unmake(made)
-        raise unwritable(path, error) from error
+        if isinstance(error, OSError):
+            raise unwritable(path, error) from error
+        raise
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as stream:
@@ -106,9 +108,11 @@ def write_run(out: Path, contents: Mapping[str, Callable[[Path], None]]) -> None
         target = _resolved(out)
         _make(target.parent, made)
         temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
-    except OSError as error:
+    except BaseException as error:
         _unmake(made)
-        raise unwritable(out, error) from error
+        if isinstance(error, OSError):
+            raise unwritable(out, error) from error
+        raise
     try:
         temporary.chmod(0o777 & ~_umask())
         for name, write in contents.items():

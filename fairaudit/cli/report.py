@@ -88,7 +88,8 @@ def report(
         if not quiet:
             say(f"written: {out}")
         return 0
-    write_out(workflow.report(run, format_, **fitted(kind, format_) | given))
+    options = fitted(kind, format_) | given
+    write_out(workflow.report(run, format_, **options), bool(options.get("color")))
     return 0
 
 

@@ -96,15 +96,19 @@ def harmless(text: str, colour: bool = False) -> str:
     return re.sub(f"({kept})|({_CONTROLS})", lambda m: m[1] or f"\\u{ord(m[2]):04x}", text)
 
 
-def write_out(text: str) -> None:
+def write_out(text: str, colour: bool | None = None) -> None:
     """Write a result to stdout; characters that the terminal's encoding lacks are replaced, controls spelt out.
+
+    Args:
+        text: the result.
+        colour: whether it is coloured; None where that is as ``stdout_colour`` says.
 
     Raises:
         OutputError: stdout cannot be written to, for another reason than a reader that left.
     """
     if not text.endswith("\n"):
         text += "\n"
-    text = harmless(text, stdout_colour())
+    text = harmless(text, stdout_colour() if colour is None else colour)
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     sys.stdout.write(text.encode(encoding, "replace").decode(encoding))
     sys.stdout.flush()

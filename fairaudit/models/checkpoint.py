@@ -145,7 +145,7 @@ def _read_archive(path: Path, digest: str, trust: bool) -> RawCheckpoint:
         with zipfile.ZipFile(path) as archive:
             members = {name.partition("/")[2] or name for name in archive.namelist()}
             claimed = sum(member.file_size for member in archive.infolist())
-    except zipfile.BadZipFile as error:
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError) as error:  # names that are no text, among others
         raise CheckpointError(f"{path} is damaged or cut short; fetch or copy it again") from error
     check_claim(claimed, path)
     if any(name.startswith("code/") for name in members) and "constants.pkl" in members:

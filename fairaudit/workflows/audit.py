@@ -26,7 +26,7 @@ from fairaudit.results import AuditResult, Group, GroupingResult
 from fairaudit.workflows.audit_extras import Within, completed, given_of, label_errors, spelled_given, within
 from fairaudit.workflows.matching import match
 from fairaudit.workflows.prepare import with_levels
-from fairaudit.workflows.stored import countable, partly_named, stored_table
+from fairaudit.workflows.stored import check_rebuildable, countable, partly_named, stored_table
 from fairaudit.workflows.target import prepared
 from fairaudit.workflows.weighting import WEIGHTED, check_weighable, weighted_counts, with_weight
 
@@ -155,6 +155,7 @@ def stored_groupings(
         min_support: overrides the audit's own.
     """
     s = result.settings
+    check_rebuildable(s)
     rebuilt = []
     for g in result.groupings:
         cells: tuple[Group, ...] = tuple(dict(group.group) for group in g.groups)

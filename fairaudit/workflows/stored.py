@@ -8,12 +8,15 @@ from typing import Any
 
 import numpy as np
 
+from fairaudit.errors import ArtifactError
 from fairaudit.metrics.design_effects import stored_effects
 from fairaudit.metrics.measure import Table
 from fairaudit.metrics.multilabel import together_of
 from fairaudit.metrics.over_labels import label_table, split_effects
 from fairaudit.predictions import IntArray
 from fairaudit.results import Group, GroupingResult, Overall
+
+_NEEDED = ("target", "classes", "positive", "confidence", "min_support", "bootstrap", "seed")
 
 
 def stored_counts(settings: Mapping[str, Any], grouping: GroupingResult) -> IntArray:
@@ -23,9 +26,24 @@ def stored_counts(settings: Mapping[str, Any], grouping: GroupingResult) -> IntA
         settings: of the audit.
         grouping: the grouping.
     """
+    check_rebuildable(settings)
     k = len(settings["classes"])
     last = 4 if settings.get("multilabel") else k
     return np.array(grouping.counts, dtype=np.int64).reshape(len(grouping.groups), k, last)
+
+
+def check_rebuildable(settings: Mapping[str, Any]) -> None:
+    """Refuse an audit that does not say how it was made.
+
+    Args:
+        settings: of the audit.
+
+    Raises:
+        ArtifactError: a setting that every audit writes is not there.
+    """
+    lacking = [key for key in _NEEDED if key not in settings]
+    if lacking:
+        raise ArtifactError(f"the audit does not say its {lacking[0]}, without which its counts mean nothing; audit again")
 
 
 def stored_table(settings: Mapping[str, Any], grouping: GroupingResult) -> Table:

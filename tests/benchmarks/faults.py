@@ -56,7 +56,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
                  "--device", "cpu",
                  "--no-report", "-q", "--out", "work/out"),
 }  # fmt: skip
-HEAVY = {"mitigate": 0.15, "audit with a page": 0.3, "evaluate": 0.7, "embed": 0.5}
+HEAVY = {"mitigate": 0.06, "audit with a page": 0.06, "evaluate": 0.7, "embed": 0.3}
 """Share of the faults that a command gets, beside 1 of the others, because it takes long."""
 
 

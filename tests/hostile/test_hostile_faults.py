@@ -1,0 +1,59 @@
+"""Faults at every touch of a file: outputs whole or absent, exit codes right; benchmarks/faults.py has every command."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from fairaudit.artifacts.folder import write_run, write_together, write_whole
+from fairaudit.errors import OutputError
+from tests.benchmarks.faults import Trial
+from tests.hostile.injecting import FAULTS, armed
+from tests.hostile.targets import make_seeds
+
+pytestmark = pytest.mark.filterwarnings("default")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("faults") / "place"
+    make_seeds(folder)
+    shutil.copytree(folder / "plain", folder / "again")
+    return folder
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("again", [False, True], ids=["new", "again"])
+@pytest.mark.parametrize("command", ["audit", "report", "merge"])
+def test_faults_at_every_touch(command: str, fault: str, again: bool, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(place)
+    trial = Trial(command, place)
+    assert trial.touches > 4
+    fell = [(at, said) for at in range(1, trial.touches + 1) if (said := trial.fault(fault, at, again))]
+    assert fell == []
+
+
+def test_folders_made_for_nothing_go_again(tmp_path: Path) -> None:
+    def full(path: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    for k, write in enumerate(
+        (
+            lambda folder: write_whole(folder / "a" / "b.txt", "text"),
+            lambda folder: write_together(folder, {"a/b.txt": "text", "c.txt": "text"}),
+        )
+    ):
+        folder = tmp_path / str(k) / "deep"
+        with armed(tmp_path) as trap:
+            write(folder)
+        touches = trap.seen
+        shutil.rmtree(tmp_path / str(k))
+        for at in range(1, touches + 1):
+            with pytest.raises(OutputError, match="the disk is full"), armed(tmp_path, "full", at):
+                write(folder)
+            assert list(tmp_path.iterdir()) == [], at
+    with pytest.raises(OutputError, match="the disk is full"):
+        write_run(tmp_path / "x" / "y", {"a.txt": full})
+    assert list(tmp_path.iterdir()) == []
