@@ -14,8 +14,9 @@ Source:
 
 Traps:
     ρ is multiplied by a mean over numbers that sum to 1 when squared, so what it does shrinks with the square of d. What is
-    not correlated with the attribute's embedding through g can still tell the attribute: look at the leakage that
-    'fairaudit embed' reports. An attribute that people are told apart by costs recall when it goes.
+    not correlated with the attribute's embedding through g can still tell the attribute, and what learns the attribute on
+    the same features makes them tell it better: look at the leakage that 'fairaudit embed' reports. On drawn people it
+    rose, and the gap shrank because the better groups lost. Batches with as many classes of each group narrowed it more.
 
 Needs:
     As metric-learning, and for every attribute two levels among the training images, all of them known.

@@ -128,7 +128,7 @@ def table(results: Mapping[str, MitigationResult], out: Path, test: Manifest) ->
     """
     lines = [
         "| trained on | recall@1 | " + " | ".join(TONES) + " | gap | gap closed | leakage |",
-        "|---" * (6 + len(TONES)) + "|",
+        "|---" * (5 + len(TONES)) + "|",
     ]
     for name, result in results.items():
         told = leaked(result, out / name, test)
