@@ -56,6 +56,14 @@ def workplace(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / f"{name}.csv").write_text("\n".join(table))
     for name, rows in (("part1", table[1:701]), ("part2", table[701:])):
         (folder / f"{name}.csv").write_text("\n".join([table[0], *rows]))
+    people = ["path,gender,identity"]
+    for person in range(32):
+        name = f"Person_{person}"
+        (folder / "data" / "lfw" / name).mkdir(parents=True)
+        for i in range(3):
+            render(sample_face(np.random.default_rng(person)), size=32 + i).save(folder / "data/lfw" / name / f"{i}.jpg")
+            people.append(f"{name}/{i}.jpg,{('female', 'male')[person % 2]},{name}")
+    (folder / "data" / "lfw" / "labels.csv").write_text("\n".join(people))
     (folder / "policy.toml").write_text((ROOT / "sample_configs" / "policy.toml").read_text())
     return folder
 
