@@ -3,7 +3,7 @@
 The convolutions run over the picture, features are averaged in windows as large as a patch, and what the windows say is
 interpolated to the positions. A window sees beyond the borders that a patch ends at, the places' embeddings are averaged
 where patches overlap, and windows lie as far apart as the network's stride, which with the ``imagenet`` stem is 32 pixels.
-``tests/benchmarks/attribution.py`` measures how far such maps are from exact ones.
+``tests/benchmarks/attribution_speed.py`` measures how far such maps are from exact ones.
 """
 
 from __future__ import annotations

@@ -4,7 +4,8 @@ Formula:
     Algorithm 1 of the paper adds each patch's confidence to the k × k pixels that it covers and divides by how many
     patches cover each. Which patches cover a pixel is decided for rows and columns apart, so with A (I × n), 1 where a
     row of pixels lies in a row of patches, and S (n × n) the confidences, the map is A·S·Aᵀ divided by the counts
-    (A·1)(A·1)ᵀ: two small products in the place of a loop over patches, and the same numbers.
+    (A·1)(A·1)ᵀ, which is B·S·Bᵀ with the rows of A divided by their sums: two small products in the place of a loop over
+    patches, and the same numbers. B is kept for each grid of positions.
 
     The general map is the mean of many pictures' confidences, brought to pixels and stretched to 0 to 1. A specific map is
     one picture's own, and not stretched: only its quantiles are used.
@@ -16,6 +17,7 @@ Source:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -35,10 +37,18 @@ def to_pixels(regions: FloatArray, positions: Positions) -> FloatArray:
     """
     n = positions.per_side
     grid = np.asarray(regions, dtype=np.float64).reshape(*np.shape(regions)[:-1], n, n)
-    pixel, start = np.arange(positions.image)[:, None], np.arange(n)[None, :] * positions.stride
+    averaging = _averaging(positions)
+    return np.asarray(averaging @ grid @ averaging.T)
+
+
+@lru_cache(maxsize=16)
+def _averaging(positions: Positions) -> FloatArray:
+    """(I, n): a row of pixels is the mean of the rows of patches that cover it."""
+    pixel, start = np.arange(positions.image)[:, None], np.arange(positions.per_side)[None, :] * positions.stride
     covers = ((pixel >= start) & (pixel < start + positions.patch)).astype(np.float64)
-    often = covers.sum(axis=1)
-    return np.asarray(covers @ grid @ covers.T / np.outer(often, often))
+    found = np.asarray(covers / covers.sum(axis=1, keepdims=True))
+    found.flags.writeable = False
+    return found
 
 
 def stretched(pixels: FloatArray) -> FloatArray:

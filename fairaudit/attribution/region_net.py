@@ -12,6 +12,7 @@ import torch
 from timm.models.resnet import BasicBlock, ResNet
 from torch import Tensor, nn
 
+from fairaudit.attribution.folding import folded
 from fairaudit.attribution.patches import Positions, one_of_each, some_of_all
 from fairaudit.config import Stem
 
@@ -80,6 +81,7 @@ class RegionNet(nn.Module):
             (b, p, k) float32 logits.
         """
         ids = ids.to(images.device)
+        trunk = self.trunk if self.training else folded(self.trunk)
         found = torch.empty(len(images), len(ids), self.classes, device=images.device)
         for some, first in _slices(len(ids), at_once):
             own = ids[some]
@@ -91,7 +93,7 @@ class RegionNet(nn.Module):
             for pictures, _ in _slices(len(images), together):
                 patches = some_of_all(images[pictures], own, self.positions).flatten(0, 1)
                 held[: len(patches), :3] = patches
-                logits: Tensor = self.trunk(held[: len(patches)])
+                logits: Tensor = trunk(held[: len(patches)])
                 found[pictures, first : first + len(own)] = logits.float().reshape(-1, len(own), self.classes)
         return found
 
