@@ -18,7 +18,8 @@ def with_statistics(stem: Stem) -> nn.Module:
     trunk = RegionNet(Positions(24, 12, 5), 3, stem, width=8).trunk
     for module in trunk.modules():
         if isinstance(module, nn.BatchNorm2d):
-            assert module.running_mean is not None and module.running_var is not None
+            assert module.running_mean is not None
+            assert module.running_var is not None
             for values in (module.running_mean, module.weight, module.bias):
                 nn.init.normal_(values, 0.5, 0.5)
             nn.init.uniform_(module.running_var, 0.2, 3.0)
