@@ -11,7 +11,7 @@ import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from fairaudit.errors import OutputError
@@ -82,14 +82,53 @@ def write_together(folder: Path, contents: Mapping[str, bytes | str]) -> None:
             with os.fdopen(handle, "wb") as stream:
                 stream.write(content.encode("utf-8") if isinstance(content, str) else content)
             Path(temporary).chmod(0o666 & ~_umask())
-        for written, place in waiting:
-            written.replace(place)
+        _replace_all(waiting)
     except OSError as error:
         raise unwritable(place, error) from error
     finally:
         for written, _ in waiting:
             written.unlink(missing_ok=True)
         _unmake(made)
+
+
+def _replace_all(waiting: Sequence[tuple[Path, Path]]) -> None:
+    """Move every (file, place); where one cannot be moved, or somebody interrupts, all places hold what they held."""
+    kept: list[tuple[Path, Path | None]] = []
+    try:
+        for written, place in waiting:
+            kept.append((place, _second_name(place)))
+            written.replace(place)
+    except BaseException:
+        for place, before in reversed(kept):
+            with contextlib.suppress(OSError):
+                if before is None:
+                    place.unlink(missing_ok=True)
+                else:
+                    before.replace(place)
+        raise
+    finally:
+        for _, before in kept:
+            if before is not None:
+                before.unlink(missing_ok=True)
+
+
+def _second_name(place: Path) -> Path | None:
+    """Another name for the file at a place, or a copy where there are no such names; None where there is none."""
+    if not place.exists() and not place.is_symlink():
+        return None
+    handle, name = tempfile.mkstemp(prefix=f".{place.name}.", suffix=".part", dir=place.parent)
+    os.close(handle)
+    other = Path(name)
+    other.unlink()
+    try:
+        os.link(place, other, follow_symlinks=False)
+    except OSError:
+        try:
+            shutil.copy2(place, other, follow_symlinks=False)
+        except BaseException:
+            other.unlink(missing_ok=True)
+            raise
+    return other
 
 
 def write_run(out: Path, contents: Mapping[str, Callable[[Path], None]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -35,23 +36,43 @@ def test_faults_at_every_touch(command: str, fault: str, again: bool, place: Pat
     assert fell == []
 
 
+def test_files_that_replace_others_do_so_together(tmp_path: Path) -> None:
+    old, new = {"a.txt": "old a", "c.txt": "old c"}, {"a.txt": "new a", "b.txt": "new b", "c.txt": "new c"}
+
+    def there() -> dict[str, str]:
+        return {path.name: path.read_text() for path in tmp_path.iterdir()}
+
+    write_together(tmp_path, old)
+    with armed(tmp_path) as trap:
+        write_together(tmp_path, new)
+    for at in range(1, trap.seen + 1):
+        for path in tmp_path.iterdir():
+            path.unlink()
+        write_together(tmp_path, old)
+        failed = False
+        try:
+            with armed(tmp_path, "full", at):
+                write_together(tmp_path, new)
+        except OutputError:
+            failed = True
+        assert there() == (old if failed else new), at
+
+
 def test_folders_made_for_nothing_go_again(tmp_path: Path) -> None:
     def full(path: Path) -> None:
         raise OSError(28, "No space left on device")
 
-    for k, write in enumerate(
-        (
-            lambda folder: write_whole(folder / "a" / "b.txt", "text"),
-            lambda folder: write_together(folder, {"a/b.txt": "text", "c.txt": "text"}),
-        )
-    ):
+    writes: tuple[Callable[[Path], None], ...] = (
+        lambda folder: write_whole(folder / "a" / "b.txt", "text"),
+        lambda folder: write_together(folder, {"a/b.txt": "text", "c.txt": "text"}),
+    )
+    for k, write in enumerate(writes):
         folder = tmp_path / str(k) / "deep"
         with armed(tmp_path) as trap:
             write(folder)
         touches = trap.seen
         shutil.rmtree(tmp_path / str(k))
-        # of several files the renames follow each other: the last one's failure finds the others renamed
-        for at in range(1, touches + (k == 0)):
+        for at in range(1, touches + 1):
             said = ""
             try:
                 with armed(tmp_path, "full", at):
