@@ -28,7 +28,11 @@ class RegionNet(nn.Module):
         positions: where patches lie.
         classes: levels of the attribute.
         stem: ``cifar`` starts with 3 × 3 at full resolution, as the paper does; ``imagenet`` with 7 × 7 at stride 2 and a
-            pooling, which is about fourteen times faster.
+            pooling, which classifies patches of 32 pixels about nine times as fast. Measured with patches of 12 pixels,
+            width 16 and one seed: as many epochs taught both the same (hats of drawn faces: right on 77 and, ``cifar``,
+            80 % of the patches on the hat; 80 and 82 % of the surest pixels there; calibration error .02 and .05), and as
+            much processor time taught ``imagenet`` more (glasses on CelebA: 70 and 60 % of the patches on the eyes; 56
+            and 13 % of the surest pixels).
         width: channels of the first blocks, doubled thrice; 64 is ResNet-18, fewer are faster.
     """
 

@@ -181,8 +181,9 @@ def interval(values: FloatArray) -> str:
 
 
 def paired(one: FloatArray, other: FloatArray) -> str:
-    """p of a paired t-test over seeds."""
-    return f"{ttest_rel(one, other).pvalue:.3f}" if len(one) > 1 else ""
+    """p of a paired t-test over the seeds that both have, which are trained in their order."""
+    n = min(len(one), len(other))
+    return f"{ttest_rel(one[:n], other[:n]).pvalue:.3f}" if n > 1 else ""
 
 
 def markdown(results: Mapping[str, Mapping[str, Cell]]) -> str:

@@ -7,7 +7,7 @@ import pytest
 
 from fairaudit.attribution.calibrate import calibration
 from fairaudit.attribution.patches import Positions
-from tests.benchmarks.attribution import Cell, interval, markdown
+from tests.benchmarks.attribution import Cell, interval, markdown, paired
 from tests.benchmarks.attribution_stems import Found, in_place
 
 
@@ -41,4 +41,5 @@ def test_the_table_tests_gaps_in_pairs_of_seeds() -> None:
     assert rows[2].startswith("| Smiling | original | 0.70 ± 0.00 | 0.60 ± 0.00 | 0.80 ± 0.25 | 0.20 ± 0.25 |  |")
     # differences −.1, −.2, −.05: t = −2.646 on 2 degrees of freedom
     assert rows[3].split(" | ")[6] == "0.118"
+    assert paired(np.append(ours.gap, 0.9), plain.gap) == "0.118", "a seed that only one has is no pair"
     assert interval(np.array([0.5])) == "0.50 ± nan"
