@@ -17,7 +17,7 @@ Traps:
     It knows no groups and takes information away: where target and confounder show in the same place, hiding one hides the
     other (``attribute map --beside`` says how much). Confidence is high where the attribute can be told, but also where
     everything looks alike; look at the maps, and at the calibration, before using them. The README's table shows no
-    narrower gap between genders; masks made drawn hair lean decisions less, noise did not. Published quantiles were chosen
+    narrower gap between genders; masks made the confounder lean decisions less. Published quantiles were chosen
     for each row of a table; choose on validation images. Without ``attribution`` a region classifier is fitted first, on
     coarse patches and few epochs, from the training images alone; seeds and arms of a run share it.
 
