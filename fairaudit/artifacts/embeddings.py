@@ -1,7 +1,7 @@
 """Embeddings as a file: a NumPy archive with one row of numbers per image and the columns that groups are made of.
 
 ``embeddings`` is (n, d); every other array of length n is a column of texts, empty where not known: ``rows`` names the
-images, ``identity`` who is on them, the others are attributes; real numbers are numbers (age in years, nan where not known).
+images, ``identity`` who is on them, the others are attributes; numbers are numbers (age in years, nan where not known).
 ``fairaudit`` is JSON: the order of levels, and what the numbers were made with. Anybody's archive with an array
 ``embeddings`` and columns beside it is read; nothing in it is run.
 """

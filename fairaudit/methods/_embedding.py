@@ -205,7 +205,7 @@ def _strength(number: str, text: str, option: str, method: str) -> float:
 
 
 def _need_pairs(plan: Plan, asked: Asked) -> None:
-    """Two classes of which there are pairs: among the training images, of each group if groups take turns; one to select."""
+    """Two classes of which there are pairs: among the training images, of each group if groups take turns; one selects."""
     data = plan.train
     sizes = torch.bincount(data.targets, minlength=len(data.classes))
     if int((sizes > 1).sum()) < 2:

@@ -8,8 +8,8 @@ What a method needs it says in ``check(plan, *, options)``, with which ``run`` b
 is called for every method of an experiment before anything is trained. It knows labels and settings, may look at validation
 images, which are few, and at no training image. A method of another package may do without.
 
-A method that fits something to the validation images says ``LEARNS_FROM_VALIDATION = True``: a search of settings then keeps
-some of them from it.
+A method that fits something to the validation images says ``LEARNS_FROM_VALIDATION = True``: a search of settings then
+keeps some of them from it.
 """
 
 from __future__ import annotations
