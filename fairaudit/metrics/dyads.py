@@ -5,9 +5,9 @@ therefore Σ over people of (their pairs' sum)², less Σ over dyads of (its pai
 dyadic-robust variance: Fafchamps & Gubert 2007; Aronow, Samii & Assenova 2015). A pair of one person's own images belongs
 to that person alone, so that of genuine pairs this is the variance between people.
 
-The factors that people few in number ask for make it unbiased where everybody meets everybody. Student's quantile has fewer
-degrees of freedom where a few people add most to the sum (Satterthwaite's, from the curtosis of what each adds). The floor
-of 1 and the precautions of few people are those of ``clusters``.
+The factors that people few in number ask for make it right on average where everybody meets everybody. Student's quantile
+has fewer degrees of freedom where a few people add most to the sum (Satterthwaite's, from the kurtosis of what each adds).
+The floor of 1 and the precautions of few people are those of ``clusters``.
 
 In simulations (12, 30 and 100 people, who hold 0, 15 or 67 % of a score's variance; false match rates of 1, 5 and 20 %; 27
 cells of 1,000 trials) Wilson's limits of effective counts cover in 94.5 % of trials on average, and in 87.1 % at the least:
@@ -70,7 +70,7 @@ class Dyads:
         return np.where(self.people(alone) > 0, every, self._moments(sizes)[0] / 2)
 
     def variance(self, values: FloatArray, people: FloatArray) -> FloatArray:
-        """(g, …) variance of a sum over pairs, unbiased where everybody meets everybody; nan of too few people.
+        """(g, …) variance of a sum over pairs, right on average where everybody meets everybody; nan of too few people.
 
         Args:
             values: (c, …) what each dyad adds, its expectation taken off.
