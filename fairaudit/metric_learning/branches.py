@@ -5,6 +5,7 @@ A gradient that is reversed makes whatever stands below it do the opposite of wh
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 import torch
@@ -39,7 +40,7 @@ def reversed_gradient(values: Tensor) -> Tensor:
     return found
 
 
-class Branch(nn.Module):
+class Branch(nn.Module, ABC):
     """What is added to an objective for the sake of one attribute.
 
     Attributes:
@@ -50,6 +51,7 @@ class Branch(nn.Module):
     attribute: str
     embeds: bool
 
+    @abstractmethod
     def forward(self, embedding: Tensor, own: Tensor | None, levels: Tensor) -> Tensor:
         """What is added, a scalar.
 
@@ -58,7 +60,6 @@ class Branch(nn.Module):
             own: (b, d) its own, rows of length 1; None where it has none.
             levels: (b,) int64 level of the attribute.
         """
-        raise NotImplementedError
 
 
 class Decorrelated(Branch):
