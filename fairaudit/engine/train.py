@@ -36,8 +36,9 @@ from fairaudit.engine.outputs import outputs_for
 from fairaudit.engine.rows import decoders, each_row, lowered, network_inputs
 from fairaudit.engine.seeding import own_randomness, random_state, restore_random_state
 from fairaudit.engine.state import buffers_of, epoch_of, epoch_record, identity, load_state, save_state, set_buffers
+from fairaudit.engine.training_checks import check_training
 from fairaudit.engine.training_data import ImageSource, TrainingData, ahead
-from fairaudit.errors import DataError, DivergenceError, TrainingError, UsageError
+from fairaudit.errors import DataError, DivergenceError, TrainingError
 from fairaudit.losses.base import GroupLoss
 
 Score = Callable[[int, Tensor], Validation]
@@ -88,13 +89,13 @@ def train(
         ArtifactError: the folder holds the state of another training.
         OutputError: the state cannot be written.
     """
-    _refuse(data, loss, settings, validation, score)
+    check_training(data, loss, settings, validation, judged=score is not None)
     if loss.wants == "embeddings":
         validation, score = None, None
     placement = place(settings.device)
     if placement.device.type == "cpu":
         keep_freed_memory()
-    tell = say if say is not None and placement.process == 0 else _nothing
+    tell = say if say is not None and placement.process == 0 else (lambda _: None)
     mixing = mixer if mixer is not None else mixer_of(settings)
     held = 0 if validation is None else len(validation)
     who = identity(
@@ -314,25 +315,3 @@ class _Run:
         self.gradients.parts = max(state["parts"], self.settings.accumulate)
         self.epochs = [epoch_of(record) for record in state["epochs"]]
         self.best, self.best_score, self.best_epoch = state["best"]
-
-
-def _refuse(
-    data: TrainingData, loss: GroupLoss, settings: TrainingSettings, validation: ImageSource | None, score: Score | None
-) -> None:
-    data.require_contrast()
-    if settings.balance == "groups":
-        data.counted.require_images("balanced sampling")
-    if (validation is None) != (score is None):
-        raise ValueError("validation images and a score belong together")
-    if settings.select != "last" and score is None:
-        raise UsageError(f"selecting an epoch by {settings.select} needs validation images; give some or select the last")
-    if settings.patience is not None and score is None:
-        raise UsageError("stopping early needs validation images; give some, or leave --patience out")
-    if loss.wants == "embeddings" and (settings.select != "last" or settings.patience is not None):
-        raise UsageError("a loss of embeddings has no validation accuracy to select by; select the last epoch")
-    if validation is not None and len(validation) == 0:
-        raise DataError("there are no validation images")
-
-
-def _nothing(sentence: str) -> None:
-    """Hear it."""
