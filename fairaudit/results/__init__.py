@@ -1,7 +1,6 @@
 """What an audit found: frozen records without behaviour beyond looking things up."""
 
 from fairaudit.results.audit import (
-    EXIT_CODES,
     SCHEMA_VERSION,
     AuditResult,
     Clusters,
@@ -13,17 +12,15 @@ from fairaudit.results.audit import (
     GroupResult,
     GroupScores,
     Overall,
-    RuleOutcome,
-    RuleResult,
     Scores,
     Together,
-    Verdict,
     group_label,
     grouping_text,
 )
 from fairaudit.results.reading import from_record
 from fairaudit.results.record import SIGNIFICANT_DIGITS, to_json, to_record
 from fairaudit.results.sensitivity import LabelNoise, Range
+from fairaudit.results.verdicts import EXIT_CODES, RuleOutcome, RuleResult, Verdict
 
 __all__ = [
     "EXIT_CODES",

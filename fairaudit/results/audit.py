@@ -8,32 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 
 from fairaudit.results.sensitivity import LabelNoise
+from fairaudit.results.verdicts import RuleResult, Verdict
 
 SCHEMA_VERSION = 1
 
 Group = Mapping[str, str]
 """One cell of a grouping, attribute → level, in the grouping's order."""
-
-
-class Verdict(StrEnum):
-    """Answer to a rule, to one of its contrasts, or to the whole policy."""
-
-    PASS = "pass"
-    FAIL = "fail"
-    INCONCLUSIVE = "inconclusive"
-    NONE = "none"
-
-
-EXIT_CODES: Mapping[Verdict, int] = {
-    Verdict.PASS: 0,
-    Verdict.NONE: 0,
-    Verdict.FAIL: 1,
-    Verdict.INCONCLUSIVE: 3,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,50 +197,6 @@ class Conditional:
     by: tuple[str, ...]
     given: tuple[str, ...]
     disparities: tuple[Disparity, ...]
-
-
-@dataclass(frozen=True)
-class RuleOutcome:
-    """One contrast of a rule.
-
-    Attributes:
-        metric: the metric judged, with its class.
-        group: the group judged; None where all groups make the number.
-        value: what was estimated (nan where undefined).
-        ci_low: lower limit that the verdict used.
-        ci_high: upper limit that the verdict used.
-        verdict: of this contrast.
-        reason: why it cannot be judged, or what would decide it; None otherwise.
-        given: column → level, where only the images of that level were judged; None where all were.
-    """
-
-    metric: str
-    group: Group | None
-    value: float
-    ci_low: float
-    ci_high: float
-    verdict: Verdict
-    reason: str | None = None
-    given: Group | None = None
-
-
-@dataclass(frozen=True)
-class RuleResult:
-    """A rule, its verdict and every contrast behind it.
-
-    Attributes:
-        rule: its text, which says all there is to it.
-        verdict: of all its contrasts.
-        outcomes: the contrasts.
-        severity: ``error``, or ``warning`` where it does not change the verdict of the audit.
-        decided_on: ``interval``, or ``point`` where the estimate was taken for the truth.
-    """
-
-    rule: str
-    verdict: Verdict
-    outcomes: tuple[RuleOutcome, ...]
-    severity: str = "error"
-    decided_on: str = "interval"
 
 
 @dataclass(frozen=True)

@@ -16,15 +16,13 @@ from fairaudit.results.audit import (
     GroupResult,
     GroupScores,
     Overall,
-    RuleOutcome,
-    RuleResult,
     Scores,
     Together,
-    Verdict,
 )
 from fairaudit.results.lines import P_VALUES
 from fairaudit.results.record import RANGE
 from fairaudit.results.sensitivity import LabelNoise, Range
+from fairaudit.results.verdicts import RuleOutcome, RuleResult, Verdict
 
 
 def from_record(record: Mapping[str, Any]) -> AuditResult:
