@@ -10,6 +10,7 @@ import errno
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -140,10 +141,15 @@ class Manifest:
     def __len__(self) -> int:
         return len(self.frame)
 
-    @property
-    def attributes(self) -> list[str]:
+    # Both are asked for image by image and column by column, and pandas takes a millisecond to say what 40 columns are.
+    @cached_property
+    def attributes(self) -> tuple[str, ...]:
         """Names of the categorical columns: possible targets and attributes."""
-        return [c for c in self.frame.columns if isinstance(self.frame[c].dtype, pd.CategoricalDtype)]
+        return tuple(str(c) for c, kind in self.frame.dtypes.items() if isinstance(kind, pd.CategoricalDtype))
+
+    @cached_property
+    def _levels(self) -> dict[str, tuple[str, ...]]:
+        return {name: tuple(str(c) for c in self.frame[name].cat.categories) for name in self.attributes}
 
     def levels(self, column: str) -> tuple[str, ...]:
         """Declared levels of a categorical column.
@@ -151,8 +157,7 @@ class Manifest:
         Raises:
             UnknownNameError: there is no such column.
         """
-        name = self.column(column)
-        return tuple(str(c) for c in self.frame[name].cat.categories)
+        return self._levels[self.column(column)]
 
     def column(self, name: str) -> str:
         """The one spelling of a categorical column's name, matched without regard to case.
@@ -160,9 +165,9 @@ class Manifest:
         Raises:
             UnknownNameError: there is no such column.
         """
-        folded = {c.casefold(): c for c in self.attributes}
         if name in self.attributes:
             return name
+        folded = {c.casefold(): c for c in self.attributes}
         if name.casefold() not in folded:
             raise UnknownNameError("column", name, self.attributes)
         return folded[name.casefold()]
