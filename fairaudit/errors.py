@@ -13,6 +13,7 @@
     │   └── ArchitectureError     the network is unknown or cannot be told from others
     ├── TrainingError             a training run that cannot start or go on
     │   └── DivergenceError       its numbers are no numbers any more; going on would not mend them
+    ├── LostProcessError          another process that the run needs ended before it
     ├── PredictionsError          a predictions table
     ├── ArtifactError             an audit or run folder that cannot be read
     └── OutputError               a result that could not be written
@@ -80,6 +81,10 @@ class TrainingError(FairauditError):
 
 class DivergenceError(TrainingError):
     """A training whose loss or weights are no finite numbers any more; the same again ends the same way."""
+
+
+class LostProcessError(FairauditError):
+    """Another process of the run, or one that decodes images for it, ended before its work was done."""
 
 
 class PredictionsError(FairauditError):

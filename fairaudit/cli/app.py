@@ -123,6 +123,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
             say("fairaudit: terminated")
             return TERMINATED
         except Exception as error:
+            if _deserted(error):
+                say("fairaudit: another process of this run has ended, and its share of the work is missing")
+                return 2
             return _starved(error) if _lacks_memory(error) else _internal(error)
         if code == INTERRUPTED:  # Typer turns Ctrl-C into this code itself, without a word
             say("fairaudit: interrupted")
@@ -142,6 +145,13 @@ def _lacks_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError) or (
         isinstance(error, RuntimeError) and ("can't allocate memory" in str(error) or "OutOfMemory" in type(error).__name__)
     )
+
+
+def _deserted(error: Exception) -> bool:
+    """Whether one of several processes waited for another that is gone; torch's backends say so by names and words."""
+    several = int(os.environ.get("WORLD_SIZE") or 1) > 1
+    told = type(error).__name__.startswith("Dist") or "gloo" in str(error) or "onnection closed by peer" in str(error)
+    return several and isinstance(error, RuntimeError) and told
 
 
 def _starved(error: Exception) -> int:

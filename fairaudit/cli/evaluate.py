@@ -14,7 +14,7 @@ from fairaudit.cli import options as o
 from fairaudit.cli import parsing as p
 from fairaudit.cli.flags import AuditFlags, GateFlags, HeadFlags, InferenceFlags, NetworkFlags, spread
 from fairaudit.cli.show import check_format, show
-from fairaudit.cli.streams import say, warn
+from fairaudit.cli.streams import insist, say, warn
 from fairaudit.cli.verdict import ON_INCONCLUSIVE
 from fairaudit.errors import ConfigError, UsageError, suggest
 
@@ -28,6 +28,15 @@ Config = Annotated[
         "--config",
         metavar="FILE",
         help="TOML file with any of these settings (a run folder's config.toml); flags win.",
+    ),
+]
+Resume = Annotated[
+    bool,
+    typer.Option(
+        "--resume",
+        metavar="",
+        help="Go on with what an interrupted run to the same --out has predicted.",
+        rich_help_panel=o.OUTPUT,
     ),
 ]
 
@@ -54,6 +63,7 @@ def evaluate(
     gated: GateFlags,
     format_: o.Format = "terminal",
     out: o.Out = None,
+    resume: Resume = False,
     no_report: o.NoReport = False,
     gallery: o.Gallery = None,
     quiet: o.Quiet = False,
@@ -66,6 +76,8 @@ def evaluate(
 
     if gallery is not None and no_report:
         raise UsageError("--gallery is a part of report.html, which --no-report leaves out")
+    if resume and out is None:
+        raise UsageError("--resume needs the run folder of the interrupted run: --out DIR")
     format_ = check_format(format_)
     stored = {} if config is None else read_values(config)
     gate = gated.read(_strictness(stored, config))
@@ -104,6 +116,8 @@ def evaluate(
             progress=progress,
             report=not no_report,
             gallery=gallery,
+            resume=resume,
+            interrupted=insist,
         )
     if found is None:  # one of several processes, and not the one that speaks
         return 0

@@ -118,8 +118,13 @@ def say(*sentences: str) -> None:
     """Say something to the user on stderr, if this process may: each sentence a line, whatever names stand in it."""
     if speaks():
         for sentence in sentences:
-            line = harmless(sentence).replace("\n", "\\n")
-            print(line if len(line) <= _LONGEST else f"{line[: _LONGEST - 500]} … {line[-500:]}", file=sys.stderr)
+            insist(sentence)
+
+
+def insist(sentence: str) -> None:
+    """Say something on stderr, whether or not it was this process that was to speak; for what no other one says."""
+    line = harmless(sentence).replace("\n", "\\n")
+    print(line if len(line) <= _LONGEST else f"{line[: _LONGEST - 500]} … {line[-500:]}", file=sys.stderr)
 
 
 def warn(sentences: Iterable[str]) -> None:

@@ -7,7 +7,7 @@ so that no number depends on who computes which batch. An image that cannot be r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -48,16 +48,24 @@ class ImageBatches(Dataset[ImageBatch]):
         preprocess: size, resize mode and interpolation.
         batch_size: rows per batch.
         exact: see ``decode``.
+        known: rows that need not be read; they leave gaps in their batches.
     """
 
     def __init__(
-        self, store: ImageStore, rows: Sequence[str], preprocess: Preprocess, batch_size: int, exact: bool = False
+        self,
+        store: ImageStore,
+        rows: Sequence[str],
+        preprocess: Preprocess,
+        batch_size: int,
+        exact: bool = False,
+        known: Collection[str] = (),
     ) -> None:
         self.store = store
         self.rows = tuple(rows)
         self.preprocess = preprocess
         self.batch_size = batch_size
         self.exact = exact
+        self.known = frozenset(known)
 
     def __len__(self) -> int:
         return -(-len(self.rows) // self.batch_size)
@@ -76,14 +84,15 @@ class ImageBatches(Dataset[ImageBatch]):
         return ImageBatch(images[: len(read)], tuple(read), tuple(unreadable))
 
     def rows_of(self, index: int) -> tuple[str, ...]:
-        """Row ids of one batch, readable or not.
+        """Row ids of one batch that are not known, readable or not.
 
         Raises:
             IndexError: there is no such batch.
         """
         if not 0 <= index < len(self):
             raise IndexError(f"batch {index} of {len(self)}")
-        return self.rows[index * self.batch_size : (index + 1) * self.batch_size]
+        rows = self.rows[index * self.batch_size : (index + 1) * self.batch_size]
+        return tuple(row for row in rows if row not in self.known) if self.known else rows
 
     def checked(self, index: int) -> ImageBatch:
         """One batch without its pixels: only which of its images cannot be read, and why."""

@@ -3,7 +3,8 @@
 On the CPU, threads of this process each decode a batch and run the network on it with one thread inside the operators:
 nothing is copied between processes and no core waits for another. On a GPU, loader processes decode into pinned memory
 while the device computes. Several processes (``torchrun``) take every n-th batch and tell each other the results. The
-boundaries of the batches are fixed by the manifest alone, so that neither threads nor processes change a number.
+boundaries of the batches are fixed by the manifest alone, so that neither threads nor processes nor an interruption change
+a number.
 """
 
 from __future__ import annotations
@@ -18,12 +19,13 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
+from fairaudit.artifacts.unfinished import Kept, Shards, Unfinished
 from fairaudit.config import InferenceSettings
 from fairaudit.data.images import ImageBatch, ImageBatches
 from fairaudit.data.manifest import Manifest
 from fairaudit.engine.devices import Placement, cores, gather, keep_freed_memory, place
 from fairaudit.engine.forward import Forward, ImageClassifier
-from fairaudit.errors import CheckpointError, UnreadableImagesError
+from fairaudit.errors import CheckpointError, FairauditError, LostProcessError, OutputError, UnreadableImagesError
 from fairaudit.predictions import FloatArray, StrArray
 
 __all__ = ["ImageClassifier", "Inference", "predict"]
@@ -50,6 +52,7 @@ class Inference:
         batch_size: images at once; smaller than what was asked for if memory ran out.
         workers: threads, or loader processes, per process.
         seconds: wall time of reading, decoding and computing.
+        kept: how many of the images were not computed but taken from an interrupted run.
     """
 
     rows: StrArray
@@ -60,11 +63,12 @@ class Inference:
     batch_size: int
     workers: int
     seconds: float
+    kept: int = 0
 
     @property
     def images_per_second(self) -> float:
         """Throughput, from the encoded image to its scores."""
-        return len(self.rows) / self.seconds if self.seconds > 0 else 0.0
+        return (len(self.rows) - self.kept) / self.seconds if self.seconds > 0 else 0.0
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,7 @@ class _Share:
     images: int = 0
     seconds: float = 0.0
     done: list[_Done] = field(default_factory=list)
-    failure: tuple[int, CheckpointError] | None = None
+    failure: tuple[int, FairauditError] | None = None
 
 
 def predict(
@@ -93,6 +97,7 @@ def predict(
     manifest: Manifest,
     settings: InferenceSettings,
     progress: Progress | None = None,
+    unfinished: Unfinished | None = None,
 ) -> Inference:
     """Run a classifier over every image of a manifest.
 
@@ -104,11 +109,15 @@ def predict(
         settings: device, precision, batch size, workers, and how many images may be unreadable.
         progress: called with (images done, images in all) after each batch; in a group of processes the first number is
             reckoned from this process's share.
+        unfinished: what an interrupted run left, which is not computed again, and where this one writes what it has; the
+            same in every process.
 
     Raises:
         UnreadableImagesError: more images than allowed cannot be read. All are looked at before this is raised, but once
             it is certain, the network is spared.
         CheckpointError: the network does not take these images, is too large, or its output is not finite.
+        LostProcessError: a process that decodes images was killed.
+        OutputError: what is predicted cannot be written beside the run folder.
         UsageError: there is no such device.
     """
     placement = place(settings.device)
@@ -116,9 +125,12 @@ def predict(
     workers = settings.workers if settings.workers is not None else (cores() if on_cpu else min(_MOST_LOADERS, cores()))
     batch_size = settings.batch_size or _BATCH_SIZE.get(placement.device.type, 64)
     rows = [str(row) for row in manifest.frame["row"]]
-    batches = ImageBatches(manifest.store, rows, classifier.preprocess, batch_size, settings.exact_resize)
-    own = range(placement.process, len(batches), placement.processes)
-    limit = _Limit(settings.max_unreadable, already=len(manifest.store.missing(rows)))
+    kept = Kept() if unfinished is None else unfinished.kept
+    batches = ImageBatches(manifest.store, rows, classifier.preprocess, batch_size, settings.exact_resize, kept.rows)
+    left = [index for index in range(len(batches)) if batches.rows_of(index)]
+    own = left[placement.process :: placement.processes]
+    gone = manifest.store.missing([row for row in rows if row not in batches.known])
+    limit = _Limit(settings.max_unreadable, already=len(gone))
     if on_cpu:
         workers = max(1, min(workers, len(own)))
         keep_freed_memory()
@@ -128,17 +140,23 @@ def predict(
     forward = Forward(classifier, placement.device, settings.precision, batch_size)
     run = _by_threads if on_cpu else _by_loader
     try:
-        with closing(run(batches, own, forward, limit, workers)) as results:
+        with (
+            closing(run(batches, own, forward, limit, workers)) as results,
+            Shards(unfinished, placement.process) as shards,
+        ):
             for done in results:
                 share.done.append(done)
+                shards.add(done.rows, done.scores)
                 limit.count(len(done.unreadable))
                 share.images += len(batches.rows_of(done.index))
                 if progress is not None:
-                    progress(min(len(rows), share.images * placement.processes), len(rows))
+                    progress(min(len(rows), len(kept.rows) + share.images * placement.processes), len(rows))
     except _FailureAt as failure:
         share.failure = (failure.index, failure.error)
+    except (LostProcessError, OutputError) as error:  # told to the other processes, which would wait for this one
+        share.failure = (len(batches), error)
     share.seconds, share.batch_size = time.perf_counter() - started, forward.batch_size
-    return _joined(gather(share, placement), classifier, settings, placement, workers)
+    return _joined(gather(share, placement), rows, kept, classifier, settings, placement, workers)
 
 
 class _Limit:
@@ -214,13 +232,24 @@ def _by_loader(
     pinned = forward.device.type == "cuda"
     loader = DataLoader(batches, sampler=own, batch_size=None, num_workers=workers, pin_memory=pinned)
     running: tuple[int, ImageBatch, torch.Tensor | None] | None = None
-    for index, batch in zip(own, loader, strict=True):
+    for index, batch in zip(own, _not_killed(loader), strict=True):
         launched = index, batch, None if limit.exceeded else _launched(index, batch, forward)
         if running is not None:
             yield _finished(*running, forward)
         running = launched
     if running is not None:
         yield _finished(*running, forward)
+
+
+def _not_killed(loader: DataLoader[ImageBatch]) -> Iterator[ImageBatch]:
+    try:
+        yield from loader
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise LostProcessError(
+            "a process that decodes images was killed, perhaps because memory ran out; use fewer --workers"
+        ) from error
 
 
 def _launched(index: int, batch: ImageBatch, forward: Forward) -> torch.Tensor | None:
@@ -235,22 +264,26 @@ def _finished(index: int, batch: ImageBatch, logits: torch.Tensor | None, forwar
 
 
 def _joined(
-    shares: Sequence[_Share], classifier: ImageClassifier, settings: InferenceSettings, placement: Placement, workers: int
-) -> Inference:
-    """One result from every process's share, or the first failure."""
+    shares: Sequence[_Share], rows: Sequence[str], kept: Kept, classifier: ImageClassifier, settings: InferenceSettings,
+    placement: Placement, workers: int,
+) -> Inference:  # fmt: skip
+    """One result from what was kept and every process's share, or the first failure."""
     failures = [share.failure for share in shares if share.failure is not None]
     if failures:  # batches start in order and those that started were finished, so the first failure is among these
         raise min(failures, key=lambda failure: failure[0])[1]
     batches = sorted((done for share in shares for done in share.done), key=lambda done: done.index)
     unreadable = tuple(each for done in batches for each in done.unreadable)
-    total = sum(share.images for share in shares)
+    total = len(kept.rows) + sum(share.images for share in shares)
     if len(unreadable) > settings.max_unreadable:
         raise UnreadableImagesError(_too_many(unreadable, total, settings.max_unreadable))
-    computed = [done for done in batches if done.rows]
+    parts: list[Kept | _Done] = [part for part in (kept, *batches) if part.rows]
+    found = [row for part in parts for row in part.rows]
+    position = {row: i for i, row in enumerate(rows)}
+    order = np.argsort(np.array([position[row] for row in found], dtype=np.int64))
     return Inference(
-        rows=np.array([row for done in computed for row in done.rows], dtype=object),
+        rows=np.array(found, dtype=object)[order],
         scores={
-            task: np.concatenate([np.empty((0, len(classes))), *(done.scores[task] for done in computed)])
+            task: np.concatenate([np.empty((0, len(classes))), *(part.scores[task] for part in parts)])[order]
             for task, classes in classifier.head.tasks.items()
         },
         unreadable=unreadable,
@@ -259,6 +292,7 @@ def _joined(
         batch_size=min(share.batch_size for share in shares),
         workers=workers,
         seconds=max(share.seconds for share in shares),
+        kept=len(kept.rows),
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import re
 import tempfile
@@ -11,7 +10,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -24,17 +22,18 @@ from fairaudit.data.locate import audit_options, find_root, load_dataset
 from fairaudit.data.manifest import Manifest
 from fairaudit.data.sampling import stratified_sample
 from fairaudit.engine.devices import finish, is_main, place
-from fairaudit.engine.predict import Inference, predict
+from fairaudit.engine.predict import predict
 from fairaudit.errors import DataError, UsageError
 from fairaudit.metrics.subset import parse_subset
-from fairaudit.models.classifier import Classifier, load_classifier
+from fairaudit.models.classifier import load_classifier
 from fairaudit.predictions import Predictions
 from fairaudit.results import AuditResult
 from fairaudit.workflows.audit import audit
+from fairaudit.workflows.evaluation_record import provenance, reproducible
 from fairaudit.workflows.gallery import check_gallery, gallery_of
+from fairaudit.workflows.keeping import Keeping, keeping
 from fairaudit.workflows.labels import assemble, column_of, columns_of, encode, first_label, level_of, spelling
 from fairaudit.workflows.preflight import preflight
-from fairaudit.workflows.provenance import environment
 from fairaudit.workflows.run_reports import write_run_and_report
 from fairaudit.workflows.target import label_names
 
@@ -86,6 +85,8 @@ def evaluate(
     progress: Callable[[int, int], None] | None = None,
     report: bool = True,
     gallery: int | None = None,
+    resume: bool = False,
+    interrupted: Callable[[str], None] | None = None,
 ) -> Evaluation | None:
     """Run a checkpoint over a dataset and audit what it predicts.
 
@@ -97,6 +98,8 @@ def evaluate(
         progress: told (images done, images in all).
         report: whether the run folder holds a page and figures too.
         gallery: faces of each kind and group that the page shows; None shows none.
+        resume: go on with what an interrupted run left beside ``out``.
+        interrupted: told what is kept where the run does not come to its end, in one of several processes.
 
     Returns:
         What was found; None in all but the main one of several processes.
@@ -104,11 +107,23 @@ def evaluate(
     Raises:
         FairauditError: anything that a user can mend; see each step.
     """
+    folder = out or _new_folder(config)
+    with keeping(folder, resume, interrupted) as kept:
+        found = _evaluated(config, kept, command, announce, progress, report, gallery)
+        if found is not None:  # the main process, which has written the run folder
+            kept.done()
+    return found
+
+
+def _evaluated(
+    config: EvaluateConfig, kept: Keeping, command: Sequence[str], announce: Callable[[Sequence[str]], None] | None,
+    progress: Callable[[int, int], None] | None, report: bool, gallery: int | None,
+) -> Evaluation | None:  # fmt: skip
+    folder = kept.out
     try:
-        folder = out or _new_folder(config)
         check_replaceable(folder)
         _check_writable(folder)
-        device = place(config.inference.device).device
+        placement = place(config.inference.device)
         plan = prepare(config)
         if gallery is not None:
             check_gallery(gallery, plan.audit)
@@ -124,11 +139,14 @@ def evaluate(
                     plan.manifest,
                     plan.audit,
                     available=plan.available,
-                    device=str(device),
+                    device=str(placement.device),
                     precision=config.inference.precision,
                 )
             )
-        inference = predict(classifier, plan.manifest, config.inference, progress if is_main() else None)
+        unfinished = kept.open(classifier, plan.manifest, config.inference, placement)
+        if announce is not None and is_main():
+            announce(unfinished.notes)
+        inference = predict(classifier, plan.manifest, config.inference, progress if is_main() else None, unfinished)
         if not is_main():
             return None
         scored = {column_of(task, plan.manifest): scores for task, scores in inference.scores.items()}
@@ -146,12 +164,12 @@ def evaluate(
         notes.append(warnings[-1])
     result = audit(predictions, plan.audit, card_privileged=card.privileged, notes=notes)
     warnings += [n for n in result.notes if n.startswith(("every prediction is", "accuracy "))]
-    record = _provenance(config, classifier, plan, inference, command)
+    record = provenance(config, classifier, plan.manifest, plan.root, inference, command)
     contents: dict[str, Callable[[Path], None]] = {
         "predictions.parquet": partial(write_predictions, predictions),
         "audit.json": partial(write_audit, result),
         "run.json": lambda path: write_json(path, record),
-        "config.toml": lambda path: write_toml(path, _reproducible(config, plan.root)),
+        "config.toml": lambda path: write_toml(path, reproducible(config, plan.root)),
     }
     faces = None
     if gallery is not None and report:
@@ -260,46 +278,3 @@ def _new_folder(config: EvaluateConfig) -> Path:
     name = f"{datetime.now():%Y%m%d-%H%M%S}-{plain(config.model.stem)}-{plain(config.data)}"
     names = itertools.chain([name], (f"{name}-{k}" for k in itertools.count(2)))
     return next(RUNS / n for n in names if not (RUNS / n).exists())
-
-
-def _reproducible(config: EvaluateConfig, root: Path | None) -> dict[str, Any]:
-    """The configuration with absolute paths, so that it gives the same run from any folder."""
-    explained = {"maps": {name: path.resolve() for name, path in config.explain.maps.items()}}
-    paths = {
-        "model": config.model.resolve(),
-        "root": None if root is None else root.resolve(),
-        "explain": config.explain.model_copy(update=explained),
-    }
-    record: dict[str, Any] = config.model_copy(update=paths).model_dump(mode="json", exclude_defaults=True)
-    return record
-
-
-def _provenance(
-    config: EvaluateConfig, classifier: Classifier, plan: Plan, inference: Inference, command: Sequence[str]
-) -> dict[str, Any]:
-    table = plan.manifest.frame.to_csv(index=False).encode("utf-8")
-    return {
-        "command": list(command),
-        "checkpoint": {"path": str(config.model), "sha256": classifier.sha256, "keys": classifier.keys_matched},
-        "architecture": {"name": classifier.architecture, "found_by": classifier.found_by},
-        "assumptions": list(classifier.assumptions),
-        "head": classifier.head.to_record(),
-        "preprocessing": classifier.preprocess.model_dump(mode="json"),
-        "data": {
-            "name": config.data,
-            "root": None if plan.root is None else str(plan.root),
-            "images": len(plan.manifest),
-            "manifest_sha256": hashlib.sha256(table).hexdigest(),
-            "unreadable": [{"row": row, "reason": why} for row, why in inference.unreadable],
-        },
-        "inference": {
-            "device": inference.device,
-            "precision": inference.precision,
-            "batch_size": inference.batch_size,
-            "workers": inference.workers,
-            "exact_resize": config.inference.exact_resize,
-            "seconds": round(inference.seconds, 3),
-            "images_per_second": round(inference.images_per_second, 2),
-        },
-        **environment(),
-    }
