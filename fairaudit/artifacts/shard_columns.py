@@ -24,10 +24,13 @@ class Part:
     Attributes:
         predictions: the distinct rows, as if each occurred once.
         times: (m,) how many rows of the table each stands for.
+        scores: (m, k, b) of these, how many have a score of each class in each bin (``rank_bins``); None where that was
+            not counted.
     """
 
     predictions: Predictions
     times: IntArray
+    scores: IntArray | None = None
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Streamed:
     Attributes:
         target: name of the target.
         parts: one for each grouping that was asked for, in order.
-        left: what the table has and a stream does not read: ``scores``, ``identities``.
+        left: what the table has and a stream does not read, or in bins alone: ``scores``, ``identities``.
         rows: how many rows there are.
     """
 
@@ -58,7 +61,7 @@ def read_streamed(
 
     Args:
         shards: the table.
-        columns: which columns mean what, see ``read_predictions``; scores and identities are not read.
+        columns: which columns mean what, see ``read_predictions``; their scores and identities are not read.
         target: which target, where the table has several.
         groupings: the attributes of each grouping.
         besides: columns of every grouping, because an expression or a binning asks for them.
@@ -152,14 +155,15 @@ def _ours(
             needed.append(names)
             read = [levels[n]["column"] if n in levels else numeric[n] for n in names if n in levels or n in numeric]
             wanted.append(tuple(dict.fromkeys([task["y_true"], task["y_pred"], *read])))
-        left = [what for what, there in (("scores", task["y_score"]), ("identities", description["identity"])) if there]
+        scores = [str(column) for column in task["y_score"]]
+        left = [what for what, there in (("scores", scores), ("identities", description["identity"])) if there]
     except (KeyError, TypeError, AttributeError) as error:
         raise PredictionsError(f"{shards.name}: what it says of its own columns is damaged; write it again") from error
-    for columns in wanted:
+    for columns in [*wanted, scores]:
         for column in columns:
             shards.schema.require(column, "declared by the file")
     parts = []
-    for names, one in zip(needed, count_combinations(shards, wanted, [task["y_pred"]]), strict=True):
+    for names, one in zip(needed, count_combinations(shards, wanted, [task["y_pred"]], scores), strict=True):
         short = {
             **description,
             "tasks": {chosen: {**task, "y_score": []}},
@@ -167,7 +171,7 @@ def _ours(
             "numeric": {n: numeric[n] for n in names if n in numeric and n not in levels},
             "identity": None,
         }
-        parts.append(Part(predictions_of(_described_as(one, short)), one.times))
+        parts.append(Part(predictions_of(_described_as(one, short)), one.times, one.scores))
     return Streamed(chosen, tuple(parts), tuple(left), shards.rows)
 
 

@@ -7,8 +7,9 @@ levels and their spelling are found by one set of rules however large the table 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,15 @@ import pyarrow.parquet as pq
 from fairaudit.artifacts.arrow import text_array
 from fairaudit.artifacts.cells import Cells, part_files, text_of
 from fairaudit.errors import PredictionsError
+from fairaudit.metrics.score_bins import RANK_BINS, rank_bins
 from fairaudit.predictions import MISSING, IntArray
 
 BATCH_ROWS = 1 << 19
 MAX_VALUES = 10_000
 """Distinct values of one column in one batch; more of them are measurements or names, not levels."""
 MAX_COMBINATIONS = 1_000_000
+MAX_HISTOGRAMS = 1024
+"""Histograms of scores that are kept of one set of columns, an eighth of a megabyte each."""
 _DENSE = 1 << 22
 
 
@@ -53,10 +57,51 @@ class Counted:
     Attributes:
         cells: (m,) distinct combinations, every value as text.
         times: (m,) how many rows of the whole table each stands for.
+        scores: (m, s, b) of these rows, how many have a score in each bin (``rank_bins``), for each of s columns; None
+            where no scores were asked for, or there are too many combinations.
     """
 
     cells: Cells
     times: IntArray
+    scores: IntArray | None = None
+
+
+@dataclass(eq=False)
+class _Total:
+    """What was counted of one set of columns."""
+
+    places: dict[tuple[int, ...], int] = field(default_factory=dict)
+    times: list[int] = field(default_factory=list)
+    scores: list[IntArray] | None = None
+
+    def add(self, keys: Sequence[tuple[int, ...]], times: Sequence[int], of: IntArray, bins: Sequence[IntArray]) -> None:
+        """Add a batch.
+
+        Args:
+            keys: its distinct combinations.
+            times: how often each occurs.
+            of: (n,) which of them each row has; not looked at where there are no scores.
+            bins: of each score column, (n,) the bin of each row.
+        """
+        for key, count in zip(keys, times, strict=True):
+            place = self.places.setdefault(key, len(self.places))
+            if place == len(self.times):
+                self.times.append(0)
+            self.times[place] += count
+        if not bins:
+            return
+        if self.scores is None:
+            self.scores = []
+        if len(self.places) * len(bins) > MAX_HISTOGRAMS:
+            self.scores = None
+            return
+        self.scores += [
+            np.zeros((len(bins), RANK_BINS), dtype=np.int64) for _ in range(len(self.places) - len(self.scores))
+        ]
+        for column, own in enumerate(bins):
+            found = np.bincount(of * RANK_BINS + own, minlength=len(keys) * RANK_BINS).reshape(len(keys), RANK_BINS)
+            for key, histogram in zip(keys, found, strict=True):
+                self.scores[self.places[key]][column] += histogram
 
 
 def open_shards(path: Path) -> Shards:
@@ -85,24 +130,30 @@ def open_shards(path: Path) -> Shards:
     return Shards(str(path), tuple(parts), Cells(str(path), schema.empty_table(), dict(schema.metadata or {})), rows)
 
 
-def count_combinations(shards: Shards, wanted: Sequence[Sequence[str]], filled: Sequence[str] = ()) -> list[Counted]:
+def count_combinations(
+    shards: Shards, wanted: Sequence[Sequence[str]], filled: Sequence[str] = (), scores: Sequence[str] = ()
+) -> list[Counted]:
     """Distinct combinations of columns and how often each occurs, for several sets of columns in one pass.
 
     Args:
         shards: the table.
         wanted: sets of columns.
         filled: columns that may not be empty in any row.
+        scores: columns of scores, of which histograms are kept for every combination.
 
     Raises:
         PredictionsError: a part cannot be read, a column holds no levels, or has too many, or there are too many
-            combinations to count; the sentence names it.
+            combinations to count, or a score is none; the sentence names it.
     """
     columns = list(dict.fromkeys(name for names in wanted for name in names))
     known: dict[str, dict[str | None, int]] = {name: {} for name in columns}
-    totals: list[dict[tuple[int, ...], int]] = [{} for _ in wanted]
+    totals = [_Total() for _ in wanted]
     empty = dict.fromkeys(filled, 0)
-    for batch in _batches(shards, columns):
+    read = 0
+    for batch in _batches(shards, [*columns, *scores]):
         coded = {name: _encoded(batch.column(name), name, shards.name) for name in columns}
+        bins = [_score_bins(batch.column(name), name, shards.name, read) for name in scores]
+        read += batch.num_rows
         renumbered = {
             name: np.array([known[name].setdefault(text, len(known[name])) for text in texts], dtype=np.int64)
             for name, (_, texts) in coded.items()
@@ -112,12 +163,13 @@ def count_combinations(shards: Shards, wanted: Sequence[Sequence[str]], filled: 
             empty[name] += int(np.isin(codes, [i for i, text in enumerate(texts) if text is None]).sum())
         for names, total in zip(wanted, totals, strict=True):
             sizes = [len(coded[name][1]) for name in names]
-            keys, times = _distinct([coded[name][0] for name in names], sizes, shards.name, names)
+            rows = _keys([coded[name][0] for name in names], sizes, shards.name, names)
+            keys, times = _distinct(rows, sizes)
             indices = np.unravel_index(keys, sizes)
             local = np.stack([renumbered[name][i] for name, i in zip(names, indices, strict=True)], axis=1)
-            for key, count in zip(map(tuple, local.tolist()), times.tolist(), strict=True):
-                total[key] = total.get(key, 0) + count
-            if len(total) > MAX_COMBINATIONS:
+            of = np.searchsorted(keys, rows) if scores else rows
+            total.add([tuple(key) for key in local.tolist()], times.tolist(), of, bins)
+            if len(total.places) > MAX_COMBINATIONS:
                 raise _too_many(shards.name, names)
     for name, count in empty.items():
         if count:
@@ -130,10 +182,10 @@ def count_combinations(shards: Shards, wanted: Sequence[Sequence[str]], filled: 
 def _counted(
     shards: Shards,
     names: Sequence[str],
-    total: Mapping[tuple[int, ...], int],
+    total: _Total,
     known: Mapping[str, Mapping[str | None, int]],
 ) -> Counted:
-    keys = np.array(list(total), dtype=np.int64).reshape(len(total), len(names))
+    keys = np.array(list(total.places), dtype=np.int64).reshape(len(total.places), len(names))
     data = {}
     for j, name in enumerate(names):
         texts = list(known[name])
@@ -143,8 +195,8 @@ def _counted(
         gone = pa.array((keys[:, j] == absent).tolist(), pa.bool_())
         data[name] = pc.if_else(gone, pa.scalar(None, pa.string()), taken)
     table = pa.table(data)
-    times = np.fromiter(total.values(), dtype=np.int64, count=len(total))
-    return Counted(Cells(shards.name, table, shards.schema.metadata), times)
+    scores = None if total.scores is None else np.stack(total.scores)
+    return Counted(Cells(shards.name, table, shards.schema.metadata), np.array(total.times, dtype=np.int64), scores)
 
 
 def _buffer(numbers: IntArray) -> pa.Buffer:
@@ -197,19 +249,38 @@ def _encoded(array: pa.Array, name: str, table: str) -> tuple[IntArray, list[str
     return np.from_dlpack(indices).astype(np.int64), [*map(text_of, values), None]
 
 
-def _distinct(
-    codes: Sequence[IntArray], sizes: Sequence[int], table: str, names: Sequence[str]
-) -> tuple[IntArray, IntArray]:
-    """Distinct keys, mixed-radix numbers of the codes, and how often each occurs."""
-    space = 1
-    for size in sizes:
-        space *= size
-    if space >= 1 << 62:
+def _score_bins(array: pa.Array, name: str, table: str, before: int) -> IntArray:
+    """(n,) bin of each score of one batch; ``before`` rows were read before it."""
+    kind = array.type
+    if not (pa.types.is_floating(kind) or pa.types.is_integer(kind)):
+        raise PredictionsError(f"column {name!r} of {table} holds {kind}, not scores")
+    score = np.asarray(array.cast(pa.float64()).fill_null(np.nan).to_numpy(zero_copy_only=False))
+    lacking = np.isnan(score)
+    bad = lacking | (score < 0) | (score > 1)
+    if bad.any():
+        first = int(bad.argmax())
+        said = "no score" if lacking[first] else "a score outside 0 to 1"
+        raise PredictionsError(
+            f"row {before + first + 1} of {table} has {said} in the column {name!r}; write a share of 1 for every row, or "
+            "leave the column out"
+        )
+    return rank_bins(score).astype(np.int64)
+
+
+def _keys(codes: Sequence[IntArray], sizes: Sequence[int], table: str, names: Sequence[str]) -> IntArray:
+    """(n,) mixed-radix numbers of the codes."""
+    if math.prod(sizes) >= 1 << 62:
         raise _too_many(table, names)
     key = np.zeros(len(codes[0]), dtype=np.int64)
     for code, size in zip(codes, sizes, strict=True):
         key *= size
         key += code
+    return key
+
+
+def _distinct(key: IntArray, sizes: Sequence[int]) -> tuple[IntArray, IntArray]:
+    """Distinct keys, rising, and how often each occurs."""
+    space = math.prod(sizes)
     if space > _DENSE:
         found, times = np.unique(key, return_counts=True)
         return found, times

@@ -15,6 +15,7 @@ import numpy as np
 from scipy.special import ndtr, stdtrit
 
 from fairaudit.metrics.aggregates import Law
+from fairaudit.metrics.groups import members
 from fairaudit.predictions import MISSING, BoolArray, FloatArray, IntArray
 
 BINS = 100
@@ -71,10 +72,12 @@ def equal_width(score: FloatArray, bins: int = BINS) -> IntArray:
 def equal_mass(score: FloatArray, ids: IntArray, groups: int, bins: int = BINS) -> IntArray:
     """(n,) bin of each score among its group's, with as equally many images as ties allow: equal scores share a bin."""
     found = np.zeros(len(score), dtype=np.int64)
-    for g in range(groups):
-        rows = np.flatnonzero(ids == g)
-        ranked = np.sort(score[rows])
-        found[rows] = np.searchsorted(ranked, score[rows]) * bins // max(len(rows), 1)
+    for rows in members(ids, groups):
+        within = np.argsort(score[rows])
+        ranked = score[rows][within]
+        starts = np.flatnonzero(np.r_[True, ranked[1:] != ranked[:-1]])
+        below = np.repeat(starts, np.diff(np.r_[starts, len(rows)]))
+        found[rows[within]] = below * bins // max(len(rows), 1)
     return found
 
 
@@ -99,9 +102,11 @@ def error_law(
         effect: (g,) how many images are worth an independent one (``score_clusters``), for the noise.
     """
     keep = ids != MISSING
-    cell = ids[keep] * bins + bin_of[keep]
-    d = score[keep] - positive[keep]
-    n = np.bincount(ids[keep], minlength=groups).astype(np.float64)
+    if not keep.all():
+        score, positive, ids, bin_of = score[keep], positive[keep], ids[keep], bin_of[keep]
+    cell = ids * bins + bin_of
+    d = score - positive
+    n = np.bincount(ids, minlength=groups).astype(np.float64)
     shape = (groups, bins)
     off = np.bincount(cell, d, groups * bins).reshape(shape)
     noise = np.bincount(cell, d**2, groups * bins).reshape(shape) * np.reshape(effect, (-1, 1))

@@ -56,6 +56,19 @@ def cross(columns: Mapping[str, Column], by: Sequence[str]) -> Groups:
     return Groups(tuple(by), tuple(product(*(c.levels for c in chosen))), np.where(known, ids, MISSING))
 
 
+def members(ids: IntArray, groups: int) -> list[IntArray]:
+    """Positions of each group's rows, in order.
+
+    Args:
+        ids: (n,) group or ``MISSING``.
+        groups: how many groups.
+    """
+    small = ids.astype(np.int16) if groups < 1 << 15 else ids  # numpy sorts short numbers faster
+    counts = np.bincount(ids[ids != MISSING], minlength=groups)
+    order = np.argsort(small, kind="stable")[len(ids) - int(counts.sum()) :]
+    return np.split(order, np.cumsum(counts)[:-1])
+
+
 UNKNOWN = "unknown"
 
 

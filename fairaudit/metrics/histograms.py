@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from fairaudit.metrics.calibration import equal_width, reliability
-from fairaudit.predictions import BoolArray, FloatArray, IntArray
+from fairaudit.metrics.groups import members
+from fairaudit.predictions import MISSING, BoolArray, FloatArray, IntArray
 from fairaudit.results import GroupScores
 
 HISTOGRAM_BINS = 1024
@@ -20,14 +21,14 @@ def group_scores(score: FloatArray, positive: BoolArray, ids: IntArray, groups: 
         ids: (n,) group or ``MISSING``; rows without a label must be missing too.
         groups: how many groups.
     """
+    keep = ids != MISSING
+    cell = (ids[keep] * 2 + positive[keep]) * HISTOGRAM_BINS + equal_width(score[keep], HISTOGRAM_BINS)
+    sides = np.bincount(cell, minlength=groups * 2 * HISTOGRAM_BINS).reshape(groups, 2, HISTOGRAM_BINS).tolist()
     found = []
-    bin_of = equal_width(score, HISTOGRAM_BINS)
-    for g in range(groups):
-        rows = ids == g
-        sides = [np.bincount(bin_of[rows & side], minlength=HISTOGRAM_BINS).tolist() for side in (~positive, positive)]
+    for (negatives, positives), rows in zip(sides, members(ids, groups), strict=True):
         n, mean, share = reliability(score[rows], positive[rows])
         diagram = tuple(zip(n.tolist(), mean.tolist(), share.tolist(), strict=True))
-        found.append(GroupScores(tuple(sides[0]), tuple(sides[1]), diagram))
+        found.append(GroupScores(tuple(negatives), tuple(positives), diagram))
     return tuple(found)
 
 

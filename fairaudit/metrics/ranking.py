@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import expit, logit, ndtr, stdtrit
 
 from fairaudit.metrics.aggregates import Law
@@ -41,10 +42,17 @@ def ties(score: FloatArray, positive: BoolArray) -> Ties:
         score: (n,) scores.
         positive: (n,) whether the image is of the class.
     """
-    order = np.argsort(score, kind="stable")
-    s, y = score[order], positive[order].astype(np.float64)
-    if not len(s):
+    if not len(score):
         return Ties(np.zeros(0), np.zeros(0))
+    s: NDArray[Any]
+    if score.min() >= 0:
+        # Such numbers are in the order of their bits, of which the first is free: the label fits in behind them, and
+        # whole numbers are sorted several times as fast as positions.
+        ranked = np.sort((score.astype(np.float64).view(np.uint64) << np.uint64(1)) | positive.astype(np.uint64))
+        s, y = ranked >> np.uint64(1), (ranked & np.uint64(1)).astype(np.float64)
+    else:
+        order = np.argsort(score, kind="stable")
+        s, y = score[order], positive[order].astype(np.float64)
     starts = np.flatnonzero(np.r_[True, s[1:] != s[:-1]])
     hits = np.add.reduceat(y, starts)
     return Ties(hits, np.diff(np.r_[starts, len(s)]) - hits)

@@ -11,6 +11,7 @@ import numpy as np
 from fairaudit.errors import PredictionsError, UsageError
 from fairaudit.metrics import calibration, ranking
 from fairaudit.metrics.aggregates import Law, exact_law
+from fairaudit.metrics.groups import members
 from fairaudit.metrics.influence import row_pulls
 from fairaudit.metrics.intervals import mover_mean
 from fairaudit.metrics.measure import Measure, Metric, Table, measured
@@ -76,8 +77,7 @@ def score_measures(
         scarce = [what] * groups if isinstance(what, str) else what
         found[metric] = measured(table.key(metric), scored.direction, law, scarce, table.n, 0.0, scored.most)
 
-    order = np.argsort(ids, kind="stable")
-    slices = np.split(order, np.cumsum(np.bincount(ids, minlength=groups))[:-1])
+    slices = members(ids, groups)
     laws: dict[str, list[Law]] = {"auroc": [], "average_precision": []}
     classes = [*range(k)] if table.positive is None else [table.positive]
     for c in classes:
@@ -88,7 +88,7 @@ def score_measures(
         for c, law in zip(classes, laws[name], strict=True):
             add(SCORED[name], c, law, of)
         if table.positive is None:
-            law = _mean(laws[name])
+            law = mean_over_classes(laws[name])
             assert law.scarce is not None  # a mean names its smallest class
             add(SCORED[name], MACRO, law, [f"{of} of {task.classes[int(i)]}" for i in law.scarce])
     for c in classes:
@@ -141,7 +141,7 @@ def _effects(
     return of.__getitem__
 
 
-def _mean(laws: list[Law]) -> Law:
+def mean_over_classes(laws: Sequence[Law]) -> Law:
     """The mean over classes; every image ranks in every class, so that nothing is taken to be independent."""
     value, support = np.stack([w.value for w in laws], -1), np.stack([w.support for w in laws], -1)
     k = len(laws)

@@ -1,7 +1,8 @@
 """Audit a table that does not fit into memory: counted batch by batch, audited from its counts.
 
-Every rate, interval, disparity and rule follows from counts, so the audit equals that of the table read as a whole. What
-needs the rows (scores, joint targets) is left out, intervals do not know of people, and the audit says so.
+Every rate, interval, disparity and rule follows from counts, so the audit equals that of the table read as a whole. Of
+scores that a table of ours has, histograms are kept, which give AUROC nearly as the rows do. What else needs the rows
+(calibration, joint targets) is left out, intervals do not know of people, and the audit says so.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ from fairaudit.metrics.disparity import Comparison
 from fairaudit.metrics.gate import Grouping, judge_all, policy_verdict, rule_notes
 from fairaudit.metrics.groups import Groups, cross
 from fairaudit.metrics.indices import Draws
-from fairaudit.metrics.measure import Table
+from fairaudit.metrics.measure import Measure, Metric, Table
 from fairaudit.metrics.rules import groupings_asked, parse_requirement
+from fairaudit.metrics.score_bins import binned_areas
 from fairaudit.metrics.subset import parse_subset
 from fairaudit.metrics.summary import summarise, summarise_all
 from fairaudit.predictions import MISSING, Column, IntArray, Task
@@ -58,6 +60,7 @@ class _Ready:
     groups: Groups
     times: IntArray
     numeric: tuple[str, ...]
+    scores: IntArray | None = None
 
     @property
     def labelled(self) -> IntArray:
@@ -65,8 +68,20 @@ class _Ready:
         return np.where(self.task.y_true != MISSING, self.times, 0)
 
     def table(self, ids: IntArray, n_groups: int, positive: int | None, settings: AuditSettings) -> Table:
-        counts = confusion(self.task.y_true, self.task.y_pred, ids, n_groups, len(self.task.classes), self.times)
-        return Table(counts, self.task.classes, positive, settings.beta, settings.aggregate)
+        table = Table(self._counts(ids, n_groups), self.task.classes, positive, settings.beta, settings.aggregate)
+        return table if self.scores is None else replace(table, rows=self._areas(ids, table)[0])
+
+    def _counts(self, ids: IntArray, n_groups: int) -> IntArray:
+        return confusion(self.task.y_true, self.task.y_pred, ids, n_groups, len(self.task.classes), self.times)
+
+    def off(self, positive: int | None) -> float:
+        """The most by which an AUROC of a group is off."""
+        table = Table(self._counts(self.groups.ids, len(self.groups)), self.task.classes, positive)
+        return self._areas(self.groups.ids, table)[1]
+
+    def _areas(self, ids: IntArray, table: Table) -> tuple[dict[Metric, Measure], float]:
+        assert self.scores is not None  # where it is called
+        return binned_areas(self.scores, self.task.y_true, ids, table)
 
 
 def should_stream(path: Path) -> bool:
@@ -171,10 +186,7 @@ def audit_shards(
     whole = first.table(np.zeros_like(first.task.y_true), 1, positive, settings)
     told += suspicions(whole)
     if "scores" in streamed.left:
-        told.append(
-            "the table was streamed, and its scores were not read: what needs them is left out; audit with --no-stream, or "
-            "audit a part"
-        )
+        told.append(_of_scores(ready, positive))
     if "identities" in streamed.left:
         told.append(
             "the table was streamed, and who is on its images was not read: intervals treat images as independent, and are "
@@ -204,6 +216,18 @@ def audit_shards(
     )
 
 
+def _of_scores(ready: Sequence[_Ready], positive: int | None) -> str:
+    """What became of the scores."""
+    mend = "audit with --no-stream, or audit a part"
+    if any(one.scores is None for one in ready):
+        return f"the table was streamed, and its scores were not read: what needs them is left out; {mend}"
+    off = np.nanmax([0.0, *(one.off(positive) for one in ready)])
+    return (
+        f"the table was streamed, and AUROC is that of histograms of its scores, off by {max(off, 1e-9):.1g} at the most; "
+        f"what else needs scores is left out; {mend}"
+    )
+
+
 def _asked(shards: Shards, settings: AuditSettings) -> list[tuple[str, ...]]:
     asked: dict[tuple[str, ...], tuple[str, ...]] = {}
     for by in groupings_asked(settings.by, [parse_requirement(text) for text in settings.rules]):
@@ -219,7 +243,7 @@ def _besides(settings: AuditSettings) -> list[str]:
 
 
 def _ready(part: Part, streamed: Streamed, settings: AuditSettings, by: Sequence[str]) -> _Ready:
-    predictions, times = part.predictions, part.times
+    predictions, times, scores = part.predictions, part.times, part.scores
     if settings.where is not None:
         keep = parse_subset(settings.where).rows(predictions.columns(), predictions.numeric)
         if not keep.any():
@@ -227,8 +251,9 @@ def _ready(part: Part, streamed: Streamed, settings: AuditSettings, by: Sequence
                 f"no images are left after --where {settings.where!r}; all {streamed.rows} were ruled out"
             )
         predictions, times = _restrict(predictions, settings.where, []), times[keep]
+        scores = None if scores is None else scores[keep]
     predictions = with_levels(predictions, settings)
     columns = predictions.columns()
     [spelled] = _groupings([by], [], columns, predictions)
     groups = cross(columns, spelled)
-    return _Ready(columns, predictions.tasks[streamed.target], groups, times, tuple(predictions.numeric))
+    return _Ready(columns, predictions.tasks[streamed.target], groups, times, tuple(predictions.numeric), scores)

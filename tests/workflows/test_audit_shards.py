@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +17,9 @@ from fairaudit.artifacts import shards
 from fairaudit.artifacts.tables import TableColumns, read_predictions, write_predictions
 from fairaudit.config import AuditSettings
 from fairaudit.errors import FairauditError, PredictionsError, UnknownNameError, UsageError
+from fairaudit.metrics.scored import scored_named
 from fairaudit.predictions import MISSING, Column, Predictions, Task
-from fairaudit.results import to_json
+from fairaudit.results import AuditResult, Estimate, Verdict, to_json
 from fairaudit.workflows import audit_shards as streaming
 from fairaudit.workflows.audit import audit
 from fairaudit.workflows.audit_shards import audit_shards
@@ -122,7 +124,51 @@ def test_a_table_that_declares_nothing(tmp_path: Path) -> None:
     assert to_json(audit_shards(folder, settings)) == to_json(audit(read_predictions(folder), settings))
 
 
-def test_scores_are_left_out_and_that_is_said(tmp_path: Path) -> None:
+def _split(result: AuditResult, *, areas: bool) -> tuple[AuditResult, dict[str, float]]:
+    """An audit without what it measures on scores, and its areas, every one by its place."""
+    found: dict[str, float] = {}
+
+    def ours(key: str) -> bool:
+        return scored_named(key.partition("[")[0]) is not None
+
+    def kept(metrics: Mapping[str, Estimate], where: str) -> dict[str, Estimate]:
+        found.update({f"{where} {key}": metrics[key].value for key in metrics if areas and key.startswith("auroc")})
+        return {key: metrics[key] for key in metrics if not ours(key)}
+
+    groupings = []
+    for g in result.groupings:
+        groups = tuple(replace(one, metrics=kept(one.metrics, str(dict(one.group)))) for one in g.groups)
+        for d in g.disparities:
+            if areas and d.metric.startswith("auroc"):
+                whose = d.group if d.kind == "difference" else ""  # the worst of two groups that are alike is either
+                found[f"{g.by} {d.metric} {d.kind} {whose}"] = d.estimate.value
+        disparities = tuple(d for d in g.disparities if not ours(d.metric))
+        groupings.append(replace(g, groups=groups, disparities=disparities, scores=None))
+    overall = replace(result.overall, metrics=kept(result.overall.metrics, "all"))
+    return replace(result, overall=overall, groupings=tuple(groupings), notes=()), found
+
+
+@pytest.mark.parametrize("positive", [None, "old"])
+def test_of_scores_the_areas_are_kept_and_that_is_said(tmp_path: Path, positive: str | None) -> None:
+    folder = written(predictions(4, scores=True), tmp_path / "run")
+    settings = PLAIN.model_copy(update={"positive": positive})
+    rest, areas = _split(audit_shards(folder, settings), areas=True)
+    expected_rest, expected = _split(audit(read_predictions(folder), settings), areas=True)
+    assert to_json(rest) == to_json(expected_rest)
+    assert list(areas) == list(expected)
+    assert list(areas.values()) == pytest.approx(list(expected.values()), abs=2e-3, nan_ok=True)
+    [note] = [note for note in audit_shards(folder, settings).notes if "streamed" in note]
+    assert re.fullmatch(
+        r"the table was streamed, and AUROC is that of histograms of its scores, off by (\S+) at the most; what else needs "
+        "scores is left out; audit with --no-stream, or audit a part",
+        note,
+    )
+
+
+def test_scores_are_left_out_where_there_would_be_too_many_histograms(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shards, "MAX_HISTOGRAMS", 3)
     folder = written(predictions(4, scores=True), tmp_path / "run")
     result = audit_shards(folder, PLAIN)
     whole = predictions(4, scores=True)
@@ -131,14 +177,31 @@ def test_scores_are_left_out_and_that_is_said(tmp_path: Path) -> None:
     note = "the table was streamed, and its scores were not read"
     assert [n for n in result.notes if n.startswith(note)]
     assert to_json(replace(result, notes=())) == to_json(replace(expected, notes=()))
+
+
+def test_what_a_stream_cannot_tell_of_scores_is_refused(tmp_path: Path) -> None:
+    folder = written(predictions(4, scores=True), tmp_path / "run")
+    judged = audit_shards(folder, PLAIN.model_copy(update={"rules": ("auroc[old] gap by gender <= 0.99",)}))
+    assert [rule.verdict for rule in judged.rules] == [Verdict.PASS]
     needing: list[Mapping[str, Any]] = [
-        {"rules": ("auroc gap by race <= 0.1",)},
+        {"rules": ("brier gap by race <= 0.1",)},
         {"threshold": 0.5, "positive": "old"},
         {"target": "age,smile"},
     ]
     for changes in needing:
         with pytest.raises(UsageError, match=r"scores|several targets"):
             audit_shards(folder, AuditSettings.model_validate({**PLAIN.model_dump(), **changes}))
+
+
+@pytest.mark.parametrize(("bad", "said"), [(np.nan, "no score"), (1.5, "a score outside 0 to 1")])
+def test_scores_that_are_no_chances_are_refused_with_their_row(tmp_path: Path, bad: float, said: str) -> None:
+    whole = predictions(4, scores=True)
+    score = whole.tasks["age"].y_score
+    assert score is not None
+    score[600, 1] = bad
+    folder = written(whole, tmp_path / "run", parts=1)
+    with pytest.raises(PredictionsError, match=rf"row 601 of .* has {said} in the column 'age_score\[young\]'"):
+        audit_shards(folder, PLAIN)
 
 
 def test_people_need_the_rows_and_that_is_said(tmp_path: Path) -> None:
@@ -157,7 +220,7 @@ def test_large_folders_stream_by_themselves(tmp_path: Path, monkeypatch: pytest.
     assert not streaming.should_stream(folder)
     monkeypatch.setattr(streaming, "MANY_ROWS", 699)
     assert streaming.should_stream(folder)
-    _, out = audit_table(folder, PLAIN, out=tmp_path / "out")
+    _, out = audit_table(folder, PLAIN, out=tmp_path / "out", report=False)
     assert out is not None
     assert sorted(file.name for file in out.iterdir()) == ["audit.json", "run.json"]
 

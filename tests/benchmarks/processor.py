@@ -1,0 +1,25 @@
+"""What the processor says of itself, on Linux."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+
+
+def computes_in_bf16() -> bool:
+    """Whether the processor says that it has instructions for bf16; where it says nothing, no."""
+    return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(_told("flags").split() + _told("Features").split())
+
+
+def processor() -> str:
+    """Its name."""
+    return _told("model name") or platform.processor() or platform.machine()
+
+
+def _told(field: str) -> str:
+    """What Linux says of the first core; empty elsewhere."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return ""
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(field)), "")
