@@ -241,8 +241,9 @@ def _check_same(before: Mapping[str, Any], now: Mapping[str, Any], folder: Path)
 def _alike(before: Any, now: Any) -> bool:
     """Whether two values are the same; of digests in lists, those that both have."""
     if isinstance(before, list) and isinstance(now, list):
-        both = [pair for pair in zip(before, now, strict=False) if "" not in pair]
-        return len(before) == len(now) and all(one == other for one, other in both)
+        if len(before) != len(now):
+            return False
+        return all(one == other or "" in (one, other) for one, other in zip(before, now, strict=True))
     return bool(before == now)
 
 
