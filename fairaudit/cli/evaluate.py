@@ -60,6 +60,8 @@ def evaluate(
     network: NetworkFlags,
     precision: m.PrecisionOption = None,
     running: InferenceFlags,
+    scaled_decoding: m.ScaledDecoding = None,
+    compile_: m.Compile = None,
     gated: GateFlags,
     format_: o.Format = "terminal",
     out: o.Out = None,
@@ -92,7 +94,10 @@ def evaluate(
             **p.given(balanced=balanced, strict=strict, path_column=path_column),
         },
         network={**means.settings(), **network.settings()},
-        inference={**p.given(precision=precision), **running.settings()},
+        inference={
+            **p.given(precision=precision, scaled_decoding=scaled_decoding, compile=compile_),
+            **running.settings(),
+        },
         audit={**p.given(target=target), **asked.settings(gate)},
         on_inconclusive=gate.on_inconclusive,
     )

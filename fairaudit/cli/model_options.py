@@ -154,6 +154,24 @@ ExactResize = Annotated[
         rich_help_panel=o.RUN,
     ),
 ]
+ScaledDecoding = Annotated[
+    bool | None,
+    typer.Option(
+        "--scaled-decoding",
+        metavar="",
+        help="Decode large JPEGs at a fraction of their sides: faster, other pixels.",
+        rich_help_panel=o.RUN,
+    ),
+]
+Compile = Annotated[
+    bool | None,
+    typer.Option(
+        "--compile",
+        metavar="",
+        help="Compile the network first: pays beyond some 9,000 images.",
+        rich_help_panel=o.RUN,
+    ),
+]
 MaxUnreadable = Annotated[
     int | None,
     typer.Option(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from fairaudit.config.base import Settings
 
@@ -90,6 +90,9 @@ class InferenceSettings(Settings):
         workers: threads (CPU) or loader processes (GPU); None chooses by device.
         max_unreadable: how many images may be unreadable; each one is listed, none is dropped in silence.
         exact_resize: decode and resize with Pillow, to the bit; the faster default differs by at most 2 of 255 per pixel.
+        scaled_decoding: decode a JPEG at a half, a quarter or an eighth of its sides where it is much larger than the
+            network's input: faster, and other pixels.
+        compile: compile the network before it is run (``torch.compile``), which takes as long as thousands of images.
     """
 
     device: str = "auto"
@@ -98,3 +101,11 @@ class InferenceSettings(Settings):
     workers: Annotated[int, Field(ge=0)] | None = None
     max_unreadable: Annotated[int, Field(ge=0)] = 0
     exact_resize: bool = False
+    scaled_decoding: bool = False
+    compile: bool = False
+
+    @model_validator(mode="after")
+    def _consistent(self) -> InferenceSettings:
+        if self.exact_resize and self.scaled_decoding:
+            raise ValueError("exact_resize keeps every pixel as Pillow has it and scaled_decoding does not; choose one")
+        return self

@@ -41,16 +41,20 @@ _FILTERS = {
     "bicubic": InterpolationMode.BICUBIC,
 }
 
+ROOM = 2
+"""How many times the wanted sides a JPEG keeps where it is decoded at a fraction."""
+
 warnings.filterwarnings("ignore", "The image decoding and encoding capabilities of TorchVision", DeprecationWarning)
 
 
-def decode(data: bytes, preprocess: Preprocess, exact: bool = False) -> Tensor:
+def decode(data: bytes, preprocess: Preprocess, exact: bool = False, scaled: bool = False) -> Tensor:
     """Decode one image and bring it to the network's input size.
 
     Args:
         data: the encoded image, a whole file.
         preprocess: size, resize mode and interpolation; mean and std are applied later, to whole batches.
         exact: decode and resize with Pillow alone, as training scripts that use torchvision's transforms on Pillow images.
+        scaled: decode a large JPEG at a fraction of its sides (``_shrunk``), which changes its pixels; not with ``exact``.
 
     Returns:
         (3, h, w) uint8 RGB.
@@ -69,7 +73,9 @@ def decode(data: bytes, preprocess: Preprocess, exact: bool = False) -> Tensor:
         if exact or preprocess.interpolation == "nearest":  # whose rule for ties is another on tensors
             pixels = pil_functional.pil_to_tensor(pil_functional.resize(rgb(image), [height, width], filter_))
         else:
-            pixels = functional.resize(_pixels(image, data), [height, width], filter_, antialias=True)
+            shrunk = _shrunk(image, height, width) if scaled else None
+            decoded = _pixels(image, data) if shrunk is None else shrunk
+            pixels = functional.resize(decoded, [height, width], filter_, antialias=True)
     except Exception as error:  # a codec may raise anything on a broken file; nothing is lost, the reason is reported
         raise DataError(reason(error, data)) from error
     return _centre(pixels, preprocess.size)
@@ -120,6 +126,22 @@ def _centre(pixels: Tensor, size: tuple[int, int]) -> Tensor:
     """The (3, h, w) centre, its corner rounded as torchvision's ``CenterCrop`` does; the image is never smaller."""
     top, left = (round((have - want) / 2) for have, want in zip(pixels.shape[1:], size, strict=True))
     return pixels[:, top : top + size[0], left : left + size[1]]
+
+
+def _shrunk(image: Image.Image, height: int, width: int) -> Tensor | None:
+    """(3, h, w) uint8 RGB of a JPEG at a half, a quarter or an eighth of its sides; None where none of them is enough.
+
+    libjpeg leaves out the finest waves of each block of pixels, which is most of the work. What is left is at least
+    ``ROOM`` times as large as wanted, so that the resizing to come, and not the blocks, decides what is seen.
+    """
+    whole = image.size
+    if image.format != "JPEG" or image.mode not in ("RGB", "L"):
+        return None
+    image.draft(image.mode, (ROOM * width, ROOM * height))
+    if image.size == whole:
+        return None
+    shrunk: Tensor = pil_functional.pil_to_tensor(rgb(image))
+    return shrunk
 
 
 def _pixels(image: Image.Image, data: bytes) -> Tensor:

@@ -49,6 +49,7 @@ class ImageBatches(Dataset[ImageBatch]):
         batch_size: rows per batch.
         exact: see ``decode``.
         known: rows that need not be read; they leave gaps in their batches.
+        scaled: see ``decode``.
     """
 
     def __init__(
@@ -59,12 +60,13 @@ class ImageBatches(Dataset[ImageBatch]):
         batch_size: int,
         exact: bool = False,
         known: Collection[str] = (),
+        scaled: bool = False,
     ) -> None:
         self.store = store
         self.rows = tuple(rows)
         self.preprocess = preprocess
         self.batch_size = batch_size
-        self.exact = exact
+        self.exact, self.scaled = exact, scaled
         self.known = frozenset(known)
 
     def __len__(self) -> int:
@@ -77,7 +79,7 @@ class ImageBatches(Dataset[ImageBatch]):
         unreadable: list[tuple[str, str]] = []
         for row in rows:
             try:
-                images[len(read)] = decode(self.store.read(row), self.preprocess, self.exact)
+                images[len(read)] = decode(self.store.read(row), self.preprocess, self.exact, self.scaled)
                 read.append(row)
             except (OSError, DataError) as error:
                 unreadable.append((row, _reason(error)))

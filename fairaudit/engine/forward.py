@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import Protocol
+from contextlib import contextmanager, nullcontext
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -13,8 +13,8 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 
 from fairaudit.config import Precision, Preprocess
 from fairaudit.data.images import ImageBatch
-from fairaudit.engine.devices import free_memory, out_of_memory
-from fairaudit.errors import CheckpointError
+from fairaudit.engine.devices import free_memory, one_thread, out_of_memory
+from fairaudit.errors import CheckpointError, UsageError
 from fairaudit.predictions import FloatArray
 
 DECIMALS = 6  # of a score: far above fp32's rounding noise, so that a predictions file is stable
@@ -60,9 +60,22 @@ class Forward:
         device: where it runs.
         precision: fp32, or the type that autocast may use for convolutions and matrix products.
         batch_size: the most images at once; halved whenever memory runs out.
+        compiled: compile the network for such batches, here and now; smaller ones are filled up.
+
+    Raises:
+        UsageError: the network cannot be compiled here.
+        CheckpointError: it does not take such images, compiled or not.
     """
 
-    def __init__(self, classifier: ImageClassifier, device: torch.device, precision: Precision, batch_size: int) -> None:
+    def __init__(
+        self,
+        classifier: ImageClassifier,
+        device: torch.device,
+        precision: Precision,
+        batch_size: int,
+        *,
+        compiled: bool = False,
+    ) -> None:
         self.device = device
         self.precision = precision
         self.batch_size = batch_size
@@ -72,6 +85,10 @@ class Forward:
         self._std = torch.tensor(classifier.preprocess.std, device=device).view(1, 3, 1, 1)
         self._halving = threading.Lock()
         self._stopped = threading.Event()
+        self._compiled = False
+        if compiled:
+            shape = (batch_size, 3, *classifier.preprocess.size)
+            self._compile(torch.empty(shape, dtype=torch.uint8, memory_format=torch.channels_last).zero_())
 
     def logits(self, batch: ImageBatch) -> Tensor:
         """Run the network; on a GPU the result may still be being computed.
@@ -123,7 +140,13 @@ class Forward:
 
     @contextmanager
     def interruptible(self) -> Iterator[None]:
-        """Within the block, ``stop`` makes networks that run in other threads give up at their next layer."""
+        """Within the block, ``stop`` makes networks that run in other threads give up at their next layer.
+
+        A compiled network has no layers left; it ends its batch.
+        """
+        if self._compiled:
+            yield
+            return
 
         def give_up(_module: nn.Module, _inputs: object) -> None:
             if self._stopped.is_set():
@@ -142,9 +165,7 @@ class Forward:
     def _attempt(self, images: Tensor) -> Tensor | None:
         """Logits, or None when memory ran out; by then everything that was allocated for the attempt is free again."""
         try:
-            with torch.inference_mode(), self._autocast(), _full_precision(self.device):
-                inputs = images.to(self.device, non_blocking=True).float().div_(255).sub_(self._mean).div_(self._std)
-                output = self.model(inputs)
+            output = self._run(images)
         except Exception as error:  # a network is somebody else's code: whatever it raises, it cannot be audited like this
             if out_of_memory(error):
                 return None
@@ -155,6 +176,33 @@ class Forward:
                 "give the size that it was trained with (--size)"
             ) from error
         return self._checked(output, len(images))
+
+    def _run(self, images: Tensor) -> Any:
+        """Whatever the network returns of uint8 images; a compiled one is shown as many as it was compiled for."""
+        lacking = self.batch_size - len(images) if self._compiled else 0
+        if lacking > 0:
+            filled = torch.cat([images, images[-1:].expand(lacking, -1, -1, -1)])
+            images = filled.contiguous(memory_format=torch.channels_last)
+        with torch.inference_mode(), self._autocast(), _full_precision(self.device):
+            inputs = images.to(self.device, non_blocking=True).float().div_(255).sub_(self._mean).div_(self._std)
+            output = self.model(inputs)
+        return output[: len(images) - lacking] if lacking > 0 and isinstance(output, Tensor) else output
+
+    def _compile(self, images: Tensor) -> None:
+        """Compile the network for batches like these."""
+        self._attempt(images[:1])  # what it does not take is said as ever
+        compiled: Any = torch.compile(self.model, dynamic=False, options={"freezing": True})
+        self.model = compiled
+        self._compiled = True
+        try:
+            # For one thread, as threads run it; the number is a part of what is compiled.
+            with one_thread() if self.device.type == "cpu" else nullcontext():
+                self._run(images)
+        except Exception as error:  # a compiler may raise anything
+            lines = [line.strip().rstrip(":.") for line in str(error).splitlines() if line.strip()]
+            raise UsageError(
+                f"the network cannot be compiled here ({': '.join(lines[:2]) or type(error).__name__}); leave --compile out"
+            ) from error
 
     def _checked(self, output: object, count: int) -> Tensor:
         if isinstance(output, Tensor) and output.ndim == 1 and len(output) == count:

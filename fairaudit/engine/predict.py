@@ -118,7 +118,7 @@ def predict(
         CheckpointError: the network does not take these images, is too large, or its output is not finite.
         LostProcessError: a process that decodes images was killed.
         OutputError: what is predicted cannot be written beside the run folder.
-        UsageError: there is no such device.
+        UsageError: there is no such device, or the network cannot be compiled on it.
     """
     placement = place(settings.device)
     on_cpu = placement.device.type == "cpu"
@@ -126,7 +126,8 @@ def predict(
     batch_size = settings.batch_size or _BATCH_SIZE.get(placement.device.type, 64)
     rows = [str(row) for row in manifest.frame["row"]]
     kept = Kept() if unfinished is None else unfinished.kept
-    batches = ImageBatches(manifest.store, rows, classifier.preprocess, batch_size, settings.exact_resize, kept.rows)
+    exact, scaled = settings.exact_resize, settings.scaled_decoding
+    batches = ImageBatches(manifest.store, rows, classifier.preprocess, batch_size, exact, kept.rows, scaled)
     left = [index for index in range(len(batches)) if batches.rows_of(index)]
     own = left[placement.process :: placement.processes]
     gone = manifest.store.missing([row for row in rows if row not in batches.known])
@@ -137,7 +138,7 @@ def predict(
 
     share = _Share(batch_size)
     started = time.perf_counter()
-    forward = Forward(classifier, placement.device, settings.precision, batch_size)
+    forward = Forward(classifier, placement.device, settings.precision, batch_size, compiled=settings.compile)
     run = _by_threads if on_cpu else _by_loader
     try:
         with (
@@ -276,7 +277,8 @@ def _joined(
     total = len(kept.rows) + sum(share.images for share in shares)
     if len(unreadable) > settings.max_unreadable:
         raise UnreadableImagesError(_too_many(unreadable, total, settings.max_unreadable))
-    parts: list[Kept | _Done] = [part for part in (kept, *batches) if part.rows]
+    parts: list[Kept | _Done] = [kept, *batches]
+    parts = [part for part in parts if part.rows]
     found = [row for part in parts for row in part.rows]
     position = {row: i for i, row in enumerate(rows)}
     order = np.argsort(np.array([position[row] for row in found], dtype=np.int64))

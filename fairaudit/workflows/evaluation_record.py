@@ -70,6 +70,8 @@ def provenance(
             "batch_size": inference.batch_size,
             "workers": inference.workers,
             "exact_resize": config.inference.exact_resize,
+            "scaled_decoding": config.inference.scaled_decoding,
+            "compile": config.inference.compile,
             "seconds": round(inference.seconds, 3),
             "images_per_second": round(inference.images_per_second, 2),
             **({"resumed_images": inference.kept} if inference.kept else {}),
