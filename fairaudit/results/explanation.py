@@ -110,7 +110,7 @@ class Share:
         mass: mean share of the attention over images (people).
         times_even: the same, ÷ the region's share of the image.
         difference: from the reference group; nan for itself and where there is none.
-        p: two-sided permutation p of that difference, not adjusted over groups.
+        p: two-sided permutation p of that difference, adjusted over the groups (Holm).
     """
 
     name: str
@@ -147,7 +147,7 @@ class AttentionContrast:
         group: the group.
         reference: the group it is compared with.
         difference: rows of a grid of cells: mean map of the group − that of the reference.
-        p_adjusted: the same cells: permutation p for all of them together (max-T).
+        p_adjusted: the same cells: permutation p for all of them together (max-T) and for all groups (Bonferroni).
         different: how many cells differ at the audit's confidence.
         permutations: how many there were.
     """

@@ -11,6 +11,7 @@ from fairaudit.attribution.explanations import Effort, explain_image
 from fairaudit.attribution.group_maps import contrast, evenly_scaled, one_per_person
 from fairaudit.attribution.maps import top_region
 from fairaudit.metrics.attention import mass_share
+from fairaudit.metrics.multiplicity import holm
 from fairaudit.metrics.region_test import region_test
 from fairaudit.predictions import MISSING, FloatArray, IntArray
 from fairaudit.results.explanation import AttentionContrast, GroupAttention, Share
@@ -117,14 +118,17 @@ def _shares(
         known = ~np.isnan(inside)
         kept = np.where(known, ids, MISSING)
         pooled, own = one_per_person(inside, kept, people)
-        for g in there:
+        raw, told = np.full(len(there), np.nan), []
+        for i, g in enumerate(there):
             first, second = pooled[own == g], pooled[own == reference]
             mass = float(first.mean()) if len(first) else float("nan")
-            difference = p = float("nan")
+            difference = float("nan")
             if g != reference and min(len(first), len(second)) >= 2:
                 rng = np.random.default_rng([scene.plan.audit.seed, g])
                 test = region_test(first[:, None], second[:, None], asked.permutations, rng)
-                difference, p = float(test.difference[0]), float(test.p[0])
+                difference, raw[i] = float(test.difference[0]), test.p[0]
+            told.append((mass, difference))
+        for g, (mass, difference), p in zip(there, told, holm(raw).tolist(), strict=True):
             found[g].append(Share(name, mass, mass / area, difference, p))
     return {g: tuple(shares) for g, shares in found.items()}
 
@@ -136,14 +140,17 @@ def _contrasts(
     h, w = scene.explainer.subject.preprocess.size
     grid = (min(asked.grid, h), min(asked.grid, w))
     level = 1 - scene.plan.audit.confidence
+    tests = [
+        (g, contrast(maps, ids, g, reference, grid, asked.permutations, scene.plan.audit.seed))
+        for g in there
+        if g != reference
+    ]
+    tested = [(g, test) for g, test in tests if test is not None]
     found = []
-    for g in there:
-        test = (
-            contrast(maps, ids, g, reference, grid, asked.permutations, scene.plan.audit.seed) if g != reference else None
-        )
-        if test is None:
-            continue
-        difference, p = test.difference.reshape(grid), test.p_adjusted.reshape(grid)
+    for g, test in tested:
+        difference = test.difference.reshape(grid)
+        # Each test holds the chance of one false alarm among its cells; so many tests are judged together (Bonferroni).
+        p = np.minimum(1.0, len(tested) * test.p_adjusted).reshape(grid)
         found.append(
             AttentionContrast(
                 scene.groups.as_mapping(g),
