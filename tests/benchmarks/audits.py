@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import gc
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -42,6 +41,7 @@ from fairaudit.metrics.intervals import quantile
 from fairaudit.metrics.measure import Measure, Metric, Table
 from fairaudit.predictions import Column, FloatArray, IntArray, Predictions, Task
 from fairaudit.workflows.audit import audit
+from tests.benchmarks.processor import peak_gib
 from tests.benchmarks.rows import Row, markdown
 
 N = 100_000
@@ -236,7 +236,7 @@ def celeba(out: Path) -> dict[str, float]:
     return {
         "audit": audited - started,
         "write": written - audited,
-        "gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+        "gib": peak_gib(),
         "mb": out.stat().st_size / 1e6,
         "numbers": len(groups.disparities) + sum(len(group.metrics) for group in groups.groups),
     }

@@ -1,8 +1,9 @@
-"""What the processor says of itself, on Linux."""
+"""What the machine says of its processor and of this process, on Linux."""
 
 from __future__ import annotations
 
 import platform
+import resource
 from pathlib import Path
 
 
@@ -23,3 +24,12 @@ def _told(field: str) -> str:
     except OSError:
         return ""
     return next((line.partition(":")[2].strip() for line in lines if line.startswith(field)), "")
+
+
+def peak_gib() -> float:
+    """GiB that this process held at most; elsewhere than on Linux perhaps what its parent held when it began."""
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    return next(float(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 2**20
