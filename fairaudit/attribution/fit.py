@@ -16,6 +16,7 @@ from torch import Tensor
 
 from fairaudit.attribution.approximate import approximate_logits
 from fairaudit.attribution.patches import Positions
+from fairaudit.attribution.processes import trained_together
 from fairaudit.attribution.region_net import WIDTH, RegionNet
 from fairaudit.config import Preprocess, Stem, TrainingSettings
 from fairaudit.engine.accumulate import Say
@@ -47,7 +48,7 @@ def fit_regions(
     say: Say | None = None,
     resume: Path | None = None,
 ) -> tuple[RegionNet, History]:
-    """Train a region classifier; one random patch of each picture in each epoch.
+    """Train a region classifier; one random patch of each picture in each epoch, the same in several processes as in one.
 
     Args:
         data: pictures and the level of each; its groups are what ``balance`` makes equally frequent.
@@ -80,17 +81,18 @@ def fit_regions(
         levels = range(len(watched.group_labels))
         return Validation(float(right.mean()), tuple(float(right[watched.groups == g].mean()) for g in levels))
 
-    history = train(
-        net,
-        data,
-        cross_entropy.build(data.counted, CrossEntropy(settings.label_smoothing)),
-        settings,
-        validation=None if watched is None else watched.images,
-        score=None if watched is None else score,
-        progress=progress,
-        say=say,
-        resume=resume,
-    )
+    with trained_together(net, place(settings.device)):
+        history = train(
+            net,
+            data,
+            cross_entropy.build(data.counted, CrossEntropy(settings.label_smoothing)),
+            settings,
+            validation=None if watched is None else watched.images,
+            score=None if watched is None else score,
+            progress=progress,
+            say=say,
+            resume=resume,
+        )
     net.watched = positions.ids()
     return net, history
 

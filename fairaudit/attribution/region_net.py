@@ -6,7 +6,7 @@ training a forward pass cuts one random patch out of every picture; in evaluatio
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from timm.models.resnet import BasicBlock, ResNet
@@ -48,6 +48,8 @@ class RegionNet(nn.Module):
             self.trunk.maxpool = nn.Identity()
         self.watched = positions.ids()
         """Positions that a forward pass in evaluation looks at."""
+        self.draw: Callable[[int, int], Tensor] = drawn_alone
+        """Draws the positions that a forward pass in training cuts, from how many there are and how many are wanted."""
 
     def forward(self, images: Tensor) -> Tensor:
         """Classify one random patch of each picture, or in evaluation the watched positions of each.
@@ -60,8 +62,7 @@ class RegionNet(nn.Module):
         """
         if not self.training:
             return self.region_logits(images, self.watched).flatten(1)
-        # from torch's own generator on the CPU, as dropout's would be: a training that goes on draws what it would have
-        ids = torch.randint(len(self.positions), (len(images),)).to(images.device)
+        ids = self.draw(len(self.positions), len(images)).to(images.device)
         patches = one_of_each(images, ids, self.positions)
         placed = torch.cat([patches, self.places(ids).to(patches.dtype)], dim=1)
         logits: Tensor = self.trunk(placed.contiguous(memory_format=torch.channels_last))
@@ -100,6 +101,18 @@ class RegionNet(nn.Module):
                 logits: Tensor = trunk(held[: len(patches)])
                 found[pictures, first : first + len(own)] = logits.float().reshape(-1, len(own), self.classes)
         return found
+
+
+def drawn_alone(positions: int, images: int) -> Tensor:
+    """A random position for each picture, from torch's own generator on the CPU, as dropout's would be.
+
+    A training that goes on therefore draws what it would have.
+
+    Args:
+        positions: how many there are.
+        images: how many are drawn.
+    """
+    return torch.randint(positions, (images,))
 
 
 def _slices(n: int, size: int) -> Iterator[tuple[slice, int]]:

@@ -156,6 +156,8 @@ def map_(
     found = map_attribute(
         folder, wanted, out, beside=beside or (), quantile=quantile, command=command, say=_silent if quiet else say
     )
+    if found is None:  # one of several processes, and not the one that speaks
+        return 0
     warn(found.warnings)
     if format_ == "json":
         write_out((out / "map.json").read_text(encoding="utf-8"))

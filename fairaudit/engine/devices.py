@@ -47,6 +47,11 @@ def is_main() -> bool:
     return int(os.environ.get("RANK", "0")) == 0
 
 
+def is_alone() -> bool:
+    """Whether this process was started without peers; what is done in one process only is refused otherwise, in each."""
+    return int(os.environ.get("WORLD_SIZE", "1")) == 1
+
+
 def place(device: str) -> Placement:
     """Choose the device and join the other processes, if any.
 

@@ -28,7 +28,7 @@ from fairaudit.data.manifest import Manifest
 from fairaudit.data.sampling import stratified_sample
 from fairaudit.data.splits import divide, official_splits
 from fairaudit.engine.accumulate import Say
-from fairaudit.engine.devices import cores, finish, is_main, place
+from fairaudit.engine.devices import cores, finish, gather, is_main, place
 from fairaudit.engine.image_sources import ImageSource, open_images
 from fairaudit.engine.train import Report
 from fairaudit.engine.training_data import TrainingData
@@ -83,7 +83,7 @@ def fit(
     try:
         check_replaceable(out)
         positions = Positions(config.size, config.patch, config.per_side)
-        place(config.training.device)
+        placement = place(config.training.device)
         preprocess = Preprocess(
             size=(config.size, config.size), resize=config.resize, source="ImageNet's mean and deviation"
         )
@@ -105,6 +105,7 @@ def fit(
         work = out.with_name(f".{out.name}.fitting")
         if not resume and is_main():
             shutil.rmtree(work, ignore_errors=True)
+        gather(None, placement)  # no process looks for a state before the main one has taken an old one away
         net, history = fit_regions(
             data, validation, positions, config.stem, config.training,
             width=config.width, progress=progress, say=say, resume=work,

@@ -21,6 +21,7 @@ from fairaudit.attribution.maps import Overlap, general_map, overlap, to_pixels,
 from fairaudit.attribution.overlay import Picture, heat, overlay, png, sheet
 from fairaudit.attribution.store import Attribution, open_attribution
 from fairaudit.engine.accumulate import Say
+from fairaudit.engine.devices import finish, is_main
 from fairaudit.errors import UsageError
 from fairaudit.predictions import FloatArray
 from fairaudit.workflows.attribute import average_of
@@ -78,7 +79,7 @@ def map_attribute(
     quantile: float = 0.7,
     command: Sequence[str] = (),
     say: Say = lambda _: None,
-) -> Maps:
+) -> Maps | None:
     """Map pictures, draw them, and compare with other attributes' maps of the same pictures.
 
     Args:
@@ -90,26 +91,36 @@ def map_attribute(
         command: the command line, for ``run.json``.
         say: told what is about to happen.
 
+    Returns:
+        None in all but the main one of several processes, which share the pictures.
+
     Raises:
         UsageError: attributions of pictures of different sizes, or a quantile out of range.
         FairauditError: anything else that a user can mend; see each step.
     """
-    check_replaceable(out)
-    if not 0 < quantile < 1:
-        raise UsageError(f"--quantile must lie between 0 and 1 (0.7 takes the top 30 %), not {quantile:g}")
-    own = open_attribution(folder)
-    others = [open_attribution(other) for other in beside]
-    for other in others:
-        if (other.positions.image, other.preprocess.resize) != (own.positions.image, own.preprocess.resize):
-            raise UsageError(
-                f"the attribution of {other.attribute} was fitted for pictures of {other.positions.image} pixels "
-                f"({other.preprocess.resize}), that of {own.attribute} for {own.positions.image} "
-                f"({own.preprocess.resize}); maps of different sizes cannot lie beside each other"
-            )
-    shown = pictures(own, wanted)
-    looked = "the whole of" if wanted.approximate else f"{len(own.positions.coarser(wanted.every)):,} patches of each of"
-    say(f"{own.attribute}: looking at {looked} {len(shown.images):,} images")
-    found = [_mapped(one, shown, wanted) for one in (own, *others)]
+    try:
+        check_replaceable(out)
+        if not 0 < quantile < 1:
+            raise UsageError(f"--quantile must lie between 0 and 1 (0.7 takes the top 30 %), not {quantile:g}")
+        own = open_attribution(folder)
+        others = [open_attribution(other) for other in beside]
+        for other in others:
+            if (other.positions.image, other.preprocess.resize) != (own.positions.image, own.preprocess.resize):
+                raise UsageError(
+                    f"the attribution of {other.attribute} was fitted for pictures of {other.positions.image} pixels "
+                    f"({other.preprocess.resize}), that of {own.attribute} for {own.positions.image} "
+                    f"({own.preprocess.resize}); maps of different sizes cannot lie beside each other"
+                )
+        shown = pictures(own, wanted)
+        looked = (
+            "the whole of" if wanted.approximate else f"{len(own.positions.coarser(wanted.every)):,} patches of each of"
+        )
+        say(f"{own.attribute}: looking at {looked} {len(shown.images):,} images")
+        found = [_mapped(one, shown, wanted) for one in (own, *others)]
+        if not is_main():
+            return None
+    finally:
+        finish()
     overlaps = {other.attribution.attribute: overlap(found[0].general, other.general, quantile) for other in found[1:]}
     average = average_of(shown.images)
     warnings = tuple(doubt for one in found for doubt in one.attribution.doubts)

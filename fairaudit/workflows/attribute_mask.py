@@ -19,6 +19,7 @@ from fairaudit.attribution.overlay import Picture, outlined, png, sheet
 from fairaudit.attribution.regions import Regions
 from fairaudit.attribution.store import Attribution, open_attribution
 from fairaudit.engine.accumulate import Say
+from fairaudit.engine.devices import is_alone
 from fairaudit.engine.mixing import Batch
 from fairaudit.errors import UsageError
 from fairaudit.workflows.attribute_map import SHOWN
@@ -90,6 +91,8 @@ def mask_attribute(
         UsageError: an option is out of range.
         FairauditError: anything else that a user can mend; see each step.
     """
+    if not is_alone():
+        raise UsageError("attribute mask runs in one process; start it without torchrun")
     check_replaceable(out)
     if not 0 < treatment.sigma < float("inf"):
         raise UsageError(f"--sigma must be a number above 0, not {treatment.sigma:g}")

@@ -16,7 +16,7 @@ from fairaudit.artifacts.records import write_json
 from fairaudit.attribution.explanations import Effort
 from fairaudit.attribution.faithfulness import ALPHA, LEAST_STABILITY
 from fairaudit.config import EvaluateConfig
-from fairaudit.engine.devices import is_main
+from fairaudit.engine.devices import is_alone
 from fairaudit.errors import UsageError
 from fairaudit.reports._html_explain import explanation_page
 from fairaudit.results.explanation import ExplanationResult, explanation_json
@@ -75,7 +75,7 @@ def explain(
     Raises:
         FairauditError: anything that a user can mend; see each step. Nothing is written then.
     """
-    if not is_main():
+    if not is_alone():
         raise UsageError("explain runs in one process; start it without torchrun")
     folder = out or _new_folder(config)
     _check_apart(folder, [*([] if run is None else [run]), config.model, *config.explain.maps.values()])
