@@ -19,6 +19,8 @@ from fairaudit.engine.devices import Placement, gather
 from fairaudit.errors import DataError, FairauditError
 from fairaudit.models.classifier import Classifier
 
+_NO_MATTER = {"device", "batch_size", "workers", "max_unreadable"}
+"""Settings that change how fast a run is and which images it lacks; of the device the kind matters, not the number."""
 LOOKED_AT = 8
 """Images whose bytes are compared, evenly spaced, so that other pictures of the same names are noticed."""
 
@@ -136,8 +138,7 @@ def predicted_from(classifier: Classifier, manifest: Manifest, settings: Inferen
         "architecture": " ".join([classifier.architecture, *(f"{k}={v}" for k, v in classifier.arch_kwargs.items())]),
         "head": classifier.head.to_record(),
         "preprocessing": classifier.preprocess.model_dump(mode="json", exclude={"source"}),
-        "precision": settings.precision,
-        "exact resize": settings.exact_resize,
+        **{key.replace("_", " "): value for key, value in settings.model_dump(exclude=_NO_MATTER).items()},
         "device": device,
         "images": hashlib.sha256("\n".join(rows).encode("utf-8", "surrogateescape")).hexdigest(),
         "pixels": [_digest(manifest, row) for row in rows[::step]],

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from fairaudit.artifacts import unfinished
+from fairaudit.artifacts.folder import write_whole
 from fairaudit.artifacts.unfinished import Shards, begin, discard, images_kept, resume
 from fairaudit.errors import ConfigError, OutputError
 
@@ -88,11 +89,10 @@ def test_a_short_run_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_where_writing_is_slow_it_is_seldom(clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = unfinished.write_whole
 
     def slowly(path: Path, content: bytes | str) -> None:
         clock.now += 1
-        whole(path, content)
+        write_whole(path, content)
 
     monkeypatch.setattr(unfinished, "write_whole", slowly)
     rows = [f"faces/{i}.jpg" for i in range(4000)]
@@ -193,9 +193,9 @@ def test_what_is_left_is_replaced_and_what_is_not_ours_is_not(tmp_path: Path) ->
     assert not folder.exists()
     write(out, ROWS)
     (folder / "notes.txt").write_text("mine")
-    for call in (lambda: begin(out, OF), lambda: resume(out, OF, ROWS, TASKS)):
+    for go_on in (False, True):
         with pytest.raises(OutputError) as caught:
-            call()
+            resume(out, OF, ROWS, TASKS) if go_on else begin(out, OF)
         assert str(caught.value) == (
             f"{folder} holds notes.txt, which no interrupted run left there; move it away, or choose another --out"
         )

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from fairaudit.artifacts import unfinished
+from fairaudit.artifacts.folder import unwritable, write_whole
 from fairaudit.artifacts.unfinished import Shards, Unfinished, begin, folder_beside, resume
 from fairaudit.config import InferenceSettings
 from fairaudit.data.images import ImageBatch, ImageBatches
@@ -90,7 +91,12 @@ def test_with_batches_of_another_size_only_what_lacks_is_computed(tmp_path: Path
     interrupted_at(5, tmp_path / "run", KeyboardInterrupt(), monkeypatch)
     rows: list[str] = []
     read = ImageBatches.__getitem__
-    monkeypatch.setattr(ImageBatches, "__getitem__", lambda s, i: rows.extend(s.rows_of(i)) or read(s, i))
+
+    def noting(batches: ImageBatches, index: int) -> ImageBatch:
+        rows.extend(batches.rows_of(index))
+        return read(batches, index)
+
+    monkeypatch.setattr(ImageBatches, "__getitem__", noting)
     found = run(resume(tmp_path / "run", OF, list(FILES), TASKS), settings=ONE.model_copy(update={"batch_size": 16}))
     assert rows == list(FILES)[20:]
     assert list(found.rows) == list(FILES)
@@ -118,12 +124,11 @@ def test_too_many_unreadable_images_cost_nothing_but_the_mending(tmp_path: Path)
 
 
 def test_a_full_disk_ends_the_run_and_the_shards_before_it_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = unfinished.write_whole
 
     def filling(path: Path, content: bytes | str) -> None:
         if path.name > "part-0-1.npz":
-            raise unfinished.unwritable(path, OSError(errno.ENOSPC, "No space left on device"))
-        whole(path, content)
+            raise unwritable(path, OSError(errno.ENOSPC, "No space left on device"))
+        write_whole(path, content)
 
     counted = Counting()
     with monkeypatch.context() as patch:
@@ -148,11 +153,22 @@ class Deadly(Memory):
 def test_a_killed_loader_process_is_one_sentence() -> None:
     batches = ImageBatches(Deadly(FILES), list(FILES), PREPROCESS, 8)
     forward = Forward(Classifier(network()), torch.device("cpu"), "fp32", 8)
-    with pytest.raises(LostProcessError) as caught:
+    with pytest.raises(LostProcessError) as caught, _losses_told():
         list(_by_loader(batches, range(5), forward, _Limit(0, 0), 1))
     assert str(caught.value) == (
         "a process that decodes images was killed, perhaps because memory ran out; use fewer --workers"
     )
+
+
+def test_a_killed_loader_process_is_told_wherever_torch_hears_of_it() -> None:
+    heard = RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. ")
+    with pytest.raises(LostProcessError), _losses_told():
+        try:
+            raise heard
+        except RuntimeError as error:  # as a network's failure is told, in which the main thread may be
+            raise _FailureAt(3, CheckpointError("the network does not take these images")) from error
+    with pytest.raises(RuntimeError, match="another"), _losses_told():
+        raise RuntimeError("another")
 
 
 def test_a_lost_process_keeps_what_was_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
