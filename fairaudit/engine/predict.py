@@ -9,6 +9,8 @@ a number.
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -142,6 +144,7 @@ def predict(
     run = _by_threads if on_cpu else _by_loader
     try:
         with (
+            _losses_told(),
             closing(run(batches, own, forward, limit, workers)) as results,
             Shards(unfinished, placement.process) as shards,
         ):
@@ -233,7 +236,7 @@ def _by_loader(
     pinned = forward.device.type == "cuda"
     loader = DataLoader(batches, sampler=own, batch_size=None, num_workers=workers, pin_memory=pinned)
     running: tuple[int, ImageBatch, torch.Tensor | None] | None = None
-    for index, batch in zip(own, _not_killed(loader), strict=True):
+    for index, batch in zip(own, loader, strict=True):
         launched = index, batch, None if limit.exceeded else _launched(index, batch, forward)
         if running is not None:
             yield _finished(*running, forward)
@@ -242,15 +245,25 @@ def _by_loader(
         yield _finished(*running, forward)
 
 
-def _not_killed(loader: DataLoader[ImageBatch]) -> Iterator[ImageBatch]:
+@contextmanager
+def _losses_told() -> Iterator[None]:
+    """A killed loader process in a sentence: torch raises wherever the main thread is when it hears of the death."""
     try:
-        yield from loader
-    except RuntimeError as error:
-        if "DataLoader worker" not in str(error):
+        yield
+    except (RuntimeError, _FailureAt) as error:
+        if not _of_a_loader(error):
             raise
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # or torch would raise again while the run is ended in order
         raise LostProcessError(
             "a process that decodes images was killed, perhaps because memory ran out; use fewer --workers"
         ) from error
+
+
+def _of_a_loader(error: BaseException | None) -> bool:
+    while error is not None and "DataLoader worker" not in str(error):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _launched(index: int, batch: ImageBatch, forward: Forward) -> torch.Tensor | None:

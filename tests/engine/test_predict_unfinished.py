@@ -19,8 +19,8 @@ from fairaudit.artifacts.unfinished import Shards, Unfinished, begin, folder_bes
 from fairaudit.config import InferenceSettings
 from fairaudit.data.images import ImageBatch, ImageBatches
 from fairaudit.engine.forward import Forward
-from fairaudit.engine.predict import Inference, _by_loader, _Limit, predict
-from fairaudit.errors import LostProcessError, OutputError, UnreadableImagesError
+from fairaudit.engine.predict import Inference, _by_loader, _FailureAt, _Limit, _losses_told, predict
+from fairaudit.errors import CheckpointError, LostProcessError, OutputError, UnreadableImagesError
 from fairaudit.predictions import FloatArray
 from tests.engine.test_predict import FILES, PREPROCESS, Classifier, Counting, Memory, manifest, network
 
@@ -162,11 +162,11 @@ def test_a_killed_loader_process_is_one_sentence() -> None:
 
 def test_a_killed_loader_process_is_told_wherever_torch_hears_of_it() -> None:
     heard = RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. ")
-    with pytest.raises(LostProcessError), _losses_told():
-        try:
-            raise heard
-        except RuntimeError as error:  # as a network's failure is told, in which the main thread may be
-            raise _FailureAt(3, CheckpointError("the network does not take these images")) from error
+    told = _FailureAt(3, CheckpointError("the network does not take these images"))
+    told.__cause__ = heard  # the main thread was in the network, whose failures are told so
+    for error in (heard, told):
+        with pytest.raises(LostProcessError), _losses_told():
+            raise error
     with pytest.raises(RuntimeError, match="another"), _losses_told():
         raise RuntimeError("another")
 
