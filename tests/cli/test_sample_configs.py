@@ -104,7 +104,10 @@ def test_the_job(project: Cli) -> None:
     job = yaml.safe_load((SAMPLES / "kubernetes_job.yml").read_text())["spec"]
     pod = job["template"]["spec"]
     [evaluate], [gate] = pod["initContainers"], pod["containers"]
-    assert (job["backoffLimit"], pod["restartPolicy"]) == (0, "Never"), "a gate that fails is not tried again"
+    verdicts = {"containerName": gate["name"], "operator": "In", "values": [1, 2, 3]}
+    assert job["podFailurePolicy"]["rules"][0] == {"action": "FailJob", "onExitCodes": verdicts}, "a verdict is said once"
+    assert (job["backoffLimit"], pod["restartPolicy"]) == (3, "Never"), "such a policy is for pods that are not restarted"
+    assert "--resume" in evaluate["command"], "what is tried again goes on"
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     for container, codes in ((evaluate, (0,)), (gate, (1, 3))):
         ended = subprocess.run(
