@@ -7,9 +7,13 @@ import sys
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    from fairaudit.cli.app import run
+    try:
+        from fairaudit.cli.app import run
 
-    sys.exit(run())
+        code = run()
+    except KeyboardInterrupt:  # while it starts or ends, when nobody listens yet or any more
+        code = 130
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -32,6 +32,7 @@ def write_whole(path: Path, content: bytes | str) -> None:
     """
     data = content.encode("utf-8") if isinstance(content, str) else content
     made: list[Path] = []
+    temporary: Path | None = None
     try:
         if path.is_dir():
             raise OutputError(f"{path} is a folder, but a file must be written there; choose another name")
@@ -40,22 +41,14 @@ def write_whole(path: Path, content: bytes | str) -> None:
             return
         target = _resolved(path)
         _make(target.parent, made)
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
-    except BaseException as error:
-        _unmake(made)
-        if isinstance(error, OSError):
-            raise unwritable(path, error) from error
-        raise
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-        temporary.chmod(0o666 & ~_umask())
+        temporary = _beside(target, ".part")
+        _write(temporary, data)
         temporary.replace(target)
     except OSError as error:
         raise unwritable(path, error) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
         _unmake(made)
 
 
@@ -77,11 +70,8 @@ def write_together(folder: Path, contents: Mapping[str, bytes | str]) -> None:
             if place.is_dir():
                 raise OutputError(f"{place} is a folder, but a file must be written there; choose another name")
             _make(place.parent, made)
-            handle, temporary = tempfile.mkstemp(prefix=f".{place.name}.", suffix=".part", dir=place.parent)
-            waiting.append((Path(temporary), place))
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(content.encode("utf-8") if isinstance(content, str) else content)
-            Path(temporary).chmod(0o666 & ~_umask())
+            waiting.append((_beside(place, ".part"), place))
+            _write(waiting[-1][0], content.encode("utf-8") if isinstance(content, str) else content)
         _replace_all(waiting)
     except OSError as error:
         raise unwritable(place, error) from error
@@ -93,33 +83,28 @@ def write_together(folder: Path, contents: Mapping[str, bytes | str]) -> None:
 
 def _replace_all(waiting: Sequence[tuple[Path, Path]]) -> None:
     """Move every (file, place); where one cannot be moved, or somebody interrupts, all places hold what they held."""
-    kept: list[tuple[Path, Path | None]] = []
+    kept: list[tuple[Path, Path, bool]] = []
     try:
         for written, place in waiting:
-            kept.append((place, _second_name(place)))
+            kept.append((place, _beside(place, ".part"), os.path.lexists(place)))
+            if kept[-1][2]:
+                _second_name(place, kept[-1][1])
             written.replace(place)
     except BaseException:
-        for place, before in reversed(kept):
+        for place, before, existed in reversed(kept):
             with contextlib.suppress(OSError):
-                if before is None:
-                    place.unlink(missing_ok=True)
-                else:
+                if os.path.lexists(before):
                     before.replace(place)
+                elif not existed:
+                    place.unlink(missing_ok=True)
         raise
     finally:
-        for _, before in kept:
-            if before is not None:
-                before.unlink(missing_ok=True)
+        for _, before, _ in kept:
+            before.unlink(missing_ok=True)
 
 
-def _second_name(place: Path) -> Path | None:
-    """Another name for the file at a place, or a copy where there are no such names; None where there is none."""
-    if not place.exists() and not place.is_symlink():
-        return None
-    handle, name = tempfile.mkstemp(prefix=f".{place.name}.", suffix=".part", dir=place.parent)
-    os.close(handle)
-    other = Path(name)
-    other.unlink()
+def _second_name(place: Path, other: Path) -> None:
+    """Another name for the file at a place, or a copy where there are no such names."""
     try:
         os.link(place, other, follow_symlinks=False)
     except OSError:
@@ -128,7 +113,6 @@ def _second_name(place: Path) -> Path | None:
         except BaseException:
             other.unlink(missing_ok=True)
             raise
-    return other
 
 
 def write_run(out: Path, contents: Mapping[str, Callable[[Path], None]]) -> None:
@@ -143,17 +127,12 @@ def write_run(out: Path, contents: Mapping[str, Callable[[Path], None]]) -> None
     """
     check_replaceable(out)
     made: list[Path] = []
+    temporary: Path | None = None
     try:
         target = _resolved(out)
         _make(target.parent, made)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent))
-    except BaseException as error:
-        _unmake(made)
-        if isinstance(error, OSError):
-            raise unwritable(out, error) from error
-        raise
-    try:
-        temporary.chmod(0o777 & ~_umask())
+        temporary = _beside(target, ".part")
+        temporary.mkdir()
         for name, write in contents.items():
             (temporary / name).parent.mkdir(parents=True, exist_ok=True)
             write(temporary / name)
@@ -166,7 +145,8 @@ def write_run(out: Path, contents: Mapping[str, Callable[[Path], None]]) -> None
             raise unwritable(out, error.__cause__) from error
         raise
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
         _unmake(made)
 
 
@@ -228,21 +208,50 @@ def unwritable(path: Path, error: OSError) -> OutputError:
 
 
 def _swap(new: Path, target: Path) -> None:
-    if not target.exists():
-        new.rename(target)
-        return
-    old = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".old", dir=target.parent))
+    """Move a folder to its place; what lies there makes room, also what a second run puts there meanwhile."""
+    old = _beside(target, ".old")
     try:
-        target.rename(old / target.name)
-        new.rename(target)
+        while not _moved(new, target):
+            _remove(old)
+            with contextlib.suppress(FileNotFoundError):
+                target.rename(old)
     except BaseException:
-        if (old / target.name).exists():
-            (old / target.name).rename(target)
-        old.rmdir()
+        if old.exists() and not target.exists():
+            old.rename(target)
         raise
-    # The run is complete; what cannot be removed of the old one must not turn it into a failure.
-    with contextlib.suppress(OSError):
-        shutil.rmtree(old)
+    finally:
+        if target.exists():
+            _remove(old)
+
+
+def _moved(new: Path, target: Path) -> bool:
+    try:
+        new.rename(target)
+    except OSError as error:
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+            return False
+        raise
+    return True
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder; the run is complete, and what cannot be removed of an old one must not make a failure of it."""
+    try:
+        shutil.rmtree(folder)
+    except BaseException as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        if not isinstance(error, OSError):
+            raise
+
+
+def _beside(target: Path, suffix: str) -> Path:
+    """A hidden name of nothing yet, known before anything is made, so that it goes again whenever somebody interrupts."""
+    return target.with_name(f".{target.name}.{secrets.token_hex(4)}{suffix}")
+
+
+def _write(path: Path, data: bytes) -> None:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666), "wb") as stream:
+        stream.write(data)
 
 
 def _resolved(path: Path) -> Path:
@@ -265,9 +274,3 @@ def _unmake(made: Iterable[Path]) -> None:
     for folder in made:
         with contextlib.suppress(OSError):
             folder.rmdir()
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

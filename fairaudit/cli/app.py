@@ -122,6 +122,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         except Terminated:
             say("fairaudit: terminated")
             return TERMINATED
+        except OSError as error:
+            return _internal(error) if error.errno is None else _failed(error)
         except Exception as error:
             if _deserted(error):
                 say("fairaudit: another process of this run has ended, and its share of the work is missing")
@@ -163,15 +165,27 @@ def _starved(error: Exception) -> int:
     return 2
 
 
+def _failed(error: OSError) -> int:
+    """What the system could not do where nobody expected it: a broken disk, a file that vanished under way."""
+    _trace()
+    what = error.filename if error.filename is not None else "a file"
+    say(f"fairaudit: {os.fsdecode(what) if isinstance(what, bytes) else what} cannot be used: {error.strerror or error}")
+    return 2
+
+
 def _internal(error: Exception) -> int:
     """A fault of ours must never look like a failed rule, which exits 1."""
+    _trace()
+    what = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
+    say(f"fairaudit: internal error, please report it: {what} (FAIRAUDIT_DEBUG=1 shows where)")
+    return INTERNAL_ERROR
+
+
+def _trace() -> None:
     if os.environ.get("FAIRAUDIT_DEBUG"):
         import traceback
 
         traceback.print_exc()
-    what = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
-    say(f"fairaudit: internal error, please report it: {what} (FAIRAUDIT_DEBUG=1 shows where)")
-    return INTERNAL_ERROR
 
 
 @contextmanager

@@ -26,6 +26,8 @@ PATH_COLUMNS = ("path", "file", "filename", "file_name", "image", "image_id", "i
 MOST_LEVELS = 20
 """Whole numbers with more distinct values than this are measurements, not classes."""
 _MOST_NAMED_LEVELS = 100
+_EXACT = 2.0**53
+"""Larger floats are no counts of anything, and not all of them are integers of 64 bits."""
 
 
 def read_table(path: Path, required: Sequence[str] = ()) -> pd.DataFrame:
@@ -260,6 +262,7 @@ def _parquet_as_text(path: Path) -> pd.DataFrame:
 def _as_text(values: pd.Series[Any]) -> pd.Series[str]:
     if pd.api.types.is_float_dtype(values.dtype):
         # a column of whole numbers with gaps is stored as floats: 1.0 means the label 1
-        whole = bool((values.dropna() == values.dropna().round()).all())
+        held = values.dropna().astype("float64")
+        whole = bool(((held == held.round()) & (held.abs() < _EXACT)).all())
         values = values.astype("Int64") if whole else values
     return pd.Series(["" if pd.isna(v) else str(v).strip() for v in values.tolist()], dtype=str)

@@ -1,225 +1,192 @@
 """Injected faults: whether outputs are whole or absent, exit codes right, and what was begun can be gone on with.
 
-    python -m tests.benchmarks.faults [--count 1000] [--seed 0] [--only COMMAND]
+    python -m tests.benchmarks.faults [--count 850] [--moments 120] [--processes 30] [--seed 0] [--only COMMAND]
 
-Every command runs on tiny data in this process, into a new folder or over an older run, and at the n-th touch of a file
-below its folder (opening, writing, renaming, listing) the disk is full or broken or read-only, the file has vanished,
-memory is out, or Ctrl-C or SIGTERM arrives; a tenth of the faults are signals at random moments instead. Afterwards
-every file must be as before, or as a run without a fault leaves it, with nothing half-written beside; the exit code is 2
-for what the machine lacks, 130 and 143 for signals; 0, 1 and 3 are right where everything was written all the same. An
-interrupted experiment is gone on with (``--resume``), which must end well. Counts are spread evenly over commands, faults
-and touches. The exit code is 1 where anything fell.
+Every command runs on tiny data in this process, into a new folder or over an older run that left something else, and at
+the n-th touch of a file below its folder (opening, writing, renaming, listing) the disk is full or broken or read-only,
+the file has vanished, memory is out, Ctrl-C or SIGTERM arrives, or a second run into the same folder begins and ends.
+Other signals arrive at random moments while a command runs, and in processes of their own, start-up included, where
+SIGKILL is among them. Afterwards every file must be as before, or byte for byte as a run without a fault leaves it
+(records with times in them must be whole), with nothing half-written beside; the exit code is the command's own or 2 for
+what the machine lacks, 130 and 143 for signals. An interrupted experiment is gone on with (``--resume``), and must end in
+the very files that an uninterrupted one leaves. Faults are spread evenly over touches and kinds. The exit code is 1 where
+anything fell.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import io
 import json
 import os
 import shutil
-import signal
 import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from fairaudit.cli.app import run
-from tests.hostile.injecting import CODES, FAULTS, armed
-from tests.hostile.targets import make_seeds
+from tests.hostile.injecting import FAULTS, SECOND
+from tests.hostile.seeds import make_seeds
+from tests.hostile.trials import SIGNALS, Command, Trial, quietly
 
-_TABLE = ("--y-true", "gender", "--by", "race", "--min-support", "2", "-q")
-_FACES = ("--data", "table", "--root", "labels.csv", "--data-option", "images=faces", "--target", "gender", "--by", "race")
-COMMANDS: dict[str, tuple[str, ...]] = {
-    "audit": ("audit", "predictions.csv", *_TABLE, "--no-report", "--out", "work/out"),
-    "audit with a page": ("audit", "predictions.csv", *_TABLE, "--bootstrap", "100", "--out", "work/out"),
-    "audit --sweep": ("audit", "predictions.csv", *_TABLE, "--y-score", "man=score", "--sweep", "work/sweep.csv"),
-    "merge": ("merge", "plain", "again", "--no-report", "-q", "--out", "work/out"),
-    "compare": ("compare", "predictions.csv", "run", "--y-true", "gender", "--by", "race", "--no-report", "-q",
-    "--out", "work/out"),
-    "report": ("report", "run", "--format", "markdown", "-q", "--out", "work/report.md"),
-    "report of parquet": ("report", "run", "--format", "csv", "-q", "--out", "work/all.parquet"),
-    "evaluate": ("evaluate", "model.pt", *_FACES, "--size", "32", "--batch-size", "4", "--min-support", "1",
-    "--device", "cpu",
-                 "--no-report", "-q", "--out", "work/out"),
-    "embed": ("embed", "embeddings.npz", "--by", "place", "--without", "leakage,downstream,map", "--bootstrap", "100",
-              "--no-report", "-q", "--out", "work/out"),
-    "mitigate": ("mitigate", "--data", "synthetic", "--data-option", "n=60", "--data-option", "size=32", "--epochs", "2",
-                 "--arch", "timm/test_efficientnet", "--size", "32", "--loss", "reweight", "--seeds", "1",
-                 "--device", "cpu",
-                 "--no-report", "-q", "--out", "work/out"),
-}  # fmt: skip
-HEAVY = {"mitigate": 0.06, "audit with a page": 0.06, "evaluate": 0.7, "embed": 0.3}
+_OUT = ("--out", "work/out")
+_BARE = ("--no-report", "-q", *_OUT)
+_TABLE = ("predictions.csv", "--y-true", "gender", "--by", "race", "--min-support", "2", "-q")
+_LABELS = ("--root", "labels.csv", "--data-option", "images=faces")
+_FACES = ("--data", "table", *_LABELS, "--target", "gender", "--by", "race")
+_DRAWN = ("--data", "synthetic", "--data-option", "n=60", "--data-option", "size=32")
+_TRAIN = (
+    *_DRAWN,
+    "--by",
+    "Eyeglasses",
+    "--bootstrap",
+    "100",
+    "--epochs",
+    "2",
+    "--arch",
+    "timm/test_efficientnet",
+    "--size",
+    "32",
+    "--seeds",
+    "1",
+    "--device",
+    "cpu",
+)
+_REGIONS = ("--size", "32", "--patch", "8", "--per-side", "7", "--width", "4", "--epochs", "1", "--batch-size", "32",
+            "--sample", "6", "--device", "cpu", "--workers", "0", "-q")  # fmt: skip
+_OLDER = ("audit", *_TABLE, "--confidence", "0.9", *_BARE[:1], *_OUT)
+_EMBED = ("embed", "embeddings.npz", "--by", "place", "--without", "leakage,downstream,map", "--bootstrap", "100", *_BARE)
+_COMPARE = ("compare", "predictions.csv", "run", "--y-true", "gender", "--by", "race", *_BARE)
+_SWEEP = ("audit", *_TABLE, "--y-score", "man=score", "--sweep", "work/sweep.csv")
+_EVALUATE = ("evaluate", "model.pt", *_FACES, "--size", "32", "--batch-size", "4", "--min-support", "1", "--device", "cpu",
+             *_BARE)  # fmt: skip
+_EXPLAIN = ("explain", "model.pt", *_FACES, "--size", "32", "--device", "cpu", "--samples", "20", "--segments", "6",
+            "--repeats", "1", "--random-orders", "1", "-q", *_OUT)  # fmt: skip
+COMMANDS: dict[str, Command] = {
+    "audit": Command(("audit", *_TABLE, *_BARE[:1], *_OUT), _OLDER),
+    "audit with a page": Command(("audit", *_TABLE, "--bootstrap", "100", *_OUT), _OLDER),
+    "audit --sweep": Command(_SWEEP, (*_SWEEP, "--where", "age > 30")),
+    "merge": Command(("merge", "plain", "again", *_BARE), _OLDER),
+    "compare": Command(_COMPARE, (*_COMPARE, "--confidence", "0.9")),
+    "report": Command(
+        ("report", "run", "-f", "markdown", "--out", "work/report.md", "-q"),
+        ("report", "plain", "-f", "markdown", "--out", "work/report.md", "-q"),
+    ),
+    "report of parquet": Command(
+        ("report", "run", "-f", "csv", "--out", "work/all.parquet", "-q"),
+        ("report", "plain", "-f", "csv", "--out", "work/all.parquet", "-q"),
+    ),
+    "data subset": Command(
+        ("data", "subset", *_DRAWN[1:], "--target", "gender", "--confounder", "Eyeglasses", "--size", "20", *_OUT)
+    ),
+    "evaluate": Command(_EVALUATE, _OLDER),
+    "embed": Command(_EMBED, (*_EMBED, "--confidence", "0.9")),
+    "explain": Command(_EXPLAIN),
+    "attribute fit": Command(("attribute", "fit", "Eyeglasses", *_DRAWN, *_REGIONS, *_OUT)),
+    "attribute map": Command(("attribute", "map", "glasses", *_DRAWN, "--limit", "4", "--device", "cpu", "-q", *_OUT)),
+    "mitigate": Command(("mitigate", *_TRAIN, "--loss", "reweight", *_BARE), resumes=True),
+    "sweep": Command(("sweep", *_TRAIN, "--loss", "max-group", "--grid", "step_size=0.1", *_BARE), resumes=True),
+}
+HEAVY = {"audit with a page": 0.06, "evaluate": 0.7, "embed": 0.3, "explain": 0.1, "attribute fit": 0.1,
+         "attribute map": 0.1, "mitigate": 0.8, "sweep": 0.1}  # fmt: skip
 """Share of the faults that a command gets, beside 1 of the others, because it takes long."""
 
 
-@contextmanager
-def quietly() -> Iterator[io.StringIO]:
-    """Both streams caught; stderr is given."""
-    err = io.StringIO()
-    with redirect_stdout(io.StringIO()), redirect_stderr(err):
-        yield err
-
-
-def files_below(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder with its content, hidden ones too; folders end in a slash."""
-    return {
-        path.relative_to(folder).as_posix() + ("/" if path.is_dir() else ""): b"" if path.is_dir() else path.read_bytes()
-        for path in folder.rglob("*")
-    }
-
-
-class Trial:
-    """One command, what it leaves without a fault, and how it ends with one.
-
-    Args:
-        name: a key of ``COMMANDS``.
-        place: folder of the undamaged files; ``work`` below it is the command's.
-    """
-
-    def __init__(self, name: str, place: Path) -> None:
-        self.name, self.words, self.work = name, COMMANDS[name], place / "work"
-        self.kept: dict[bool, dict[str, bytes]] = {False: {}}
-        self.fresh()
-        began = time.perf_counter()
-        with quietly() as err, armed(self.work) as trap:
-            code = run(self.words)
-        self.seconds = time.perf_counter() - began
-        assert code in (0, 1, 3), f"{name} ends with {code} by itself: {err.getvalue()}"
-        self.touches, self.whole = trap.seen, files_below(self.work)
-        self.kept[True] = self.whole
-
-    def fresh(self, again: bool = False) -> None:
-        """An empty working folder, or one that holds what an earlier run left."""
-        shutil.rmtree(self.work, ignore_errors=True)
-        self.work.mkdir()
-        for name, data in sorted(self.kept[again].items()) if again else ():
-            if name.endswith("/"):
-                (self.work / name).mkdir(parents=True, exist_ok=True)
-            else:
-                (self.work / name).write_bytes(data)
-
-    def fault(self, fault: str, at: int, again: bool) -> str:
-        """Inject one; what fell, empty where nothing did."""
-        self.fresh(again)
-        with quietly() as err:
-            try:
-                with armed(self.work, fault, at) as trap:
-                    code = run(self.words)
-            except BaseException as error:
-                return f"{type(error).__name__} escaped"
-        return self.judge(code, {CODES.get(fault, 2)}, err.getvalue(), trap.sprung, again)
-
-    def moment(self, fault: str, after: float, again: bool) -> str:
-        """Send a signal after a time; what fell, empty where nothing did."""
-        self.fresh(again)
-        number = signal.SIGINT if fault == "interrupted" else signal.SIGTERM
-        before = signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), number))
-        waiting = signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once the command is over
-        with quietly() as err:
-            try:
-                signal.setitimer(signal.ITIMER_REAL, after)
-                code = run(self.words)
-            except BaseException as error:
-                return f"{type(error).__name__} escaped"
-            finally:
-                with contextlib.suppress(KeyboardInterrupt):
-                    signal.setitimer(signal.ITIMER_REAL, 0)
-                signal.signal(signal.SIGALRM, before)
-                signal.signal(signal.SIGTERM, waiting)
-        return self.judge(code, {CODES[fault]}, err.getvalue(), code in CODES.values(), again)
-
-    def judge(self, code: int, right: set[int], err: str, sprung: bool, again: bool) -> str:
-        """What must hold afterwards."""
-        left = files_below(self.work)
-        half = [name for name in left if ".part" in name or ".old" in name]
-        if half:
-            return f"half-written: {half[0]}"
-        if "Traceback" in err:
-            return "a traceback"
-        whole = set(left) == set(self.whole)
-        if code in (0, 1, 3):
-            return "" if whole else "success, and yet files are missing"
-        if sprung and code not in right:
-            return f"exit code {code}: {err.strip()[-160:]}"
-        if err.count("\n") != 1:
-            return f"{err.count(chr(10))} lines were said"
-        if self.name == "mitigate":
-            return self.resumed()
-        old = self.kept[again]
-        if again and whole:
-            return "" if left == old or all(left[name] for name in left if not name.endswith("/")) else "an empty file"
-        return "" if left == old or whole else f"neither old nor new: {sorted(set(left) ^ set(self.whole))[:3]}"
-
-    def resumed(self) -> str:
-        """Whether an experiment that was stopped can be gone on with, and then holds everything."""
-        with quietly() as err:
-            code = run([*self.words, "--resume"])
-        if code not in (0, 1, 3):
-            return f"--resume ends with {code}: {err.getvalue().strip()[-160:]}"
-        lacking = {name for name in self.whole if not name.endswith("/")} - set(files_below(self.work))
-        return f"--resume leaves out {sorted(lacking)[:3]}" if lacking else ""
-
-
 def shares(count: int, names: list[str]) -> dict[str, int]:
-    """How many faults each command gets."""
-    weights = np.array([HEAVY.get(name, 1.0) for name in names])
-    return {name: max(1, round(n)) for name, n in zip(names, count * weights / weights.sum(), strict=True)}
+    """How many of so many each command gets; together exactly so many."""
+    weights = np.cumsum([HEAVY.get(name, 1.0) for name in names])
+    ends = np.round(count * weights / weights[-1]).astype(int)
+    return dict(zip(names, np.diff(ends, prepend=0).tolist(), strict=True))
+
+
+def touches(trial: Trial, rng: np.random.Generator) -> Iterator[tuple[str, int, bool]]:
+    """Every (fault, touch, over an older run), in an order in which any few are spread over all; then once more."""
+    pairs = [
+        (fault, at, again)
+        for again, seen in trial.touches.items()
+        for at in range(1, seen + 1)
+        for fault in (*FAULTS, SECOND)
+    ]
+    while pairs:
+        for i in rng.permutation(len(pairs)).tolist():
+            yield pairs[i]
+
+
+def struck(trial: Trial, counts: tuple[int, int, int], rng: np.random.Generator) -> Iterator[tuple[str, str, str]]:
+    """Inject so many faults at touches, signals at moments, and signals to processes.
+
+    Yields:
+        which of the three, what it was, and what fell.
+    """
+    for _, (fault, at, again) in zip(range(counts[0]), touches(trial, rng), strict=False):
+        yield "touch", f"{fault} at {at}{' again' if again else ''}", trial.fault(fault, at, again)
+    began = time.perf_counter()
+    with contextlib.suppress(Exception):
+        trial.process("killed", 600, again=False)
+    alone = time.perf_counter() - began if counts[2] else 0.0
+    for kind, how_many, names, longest in (
+        ("moment", counts[1], ("interrupted", "terminated"), trial.seconds),
+        ("process", counts[2], tuple(SIGNALS), alone),
+    ):
+        done = 0
+        while done < how_many:
+            fault, after = names[done % len(names)], float(rng.uniform(0.0005, longest))
+            again = bool(trial.command.older) and done // len(names) % 2 == 1
+            strike = trial.moment if kind == "moment" else trial.process
+            fell = strike(fault, after, again)
+            if fell is None:  # it was over before
+                longest *= 0.95
+                continue
+            done += 1
+            yield kind, f"{fault} after {after:.3f} s{' again' if again else ''}", fell
 
 
 def main() -> int:
     """Print the table."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--count", type=int, default=1000)
+    parser.add_argument("--count", type=int, default=850)
+    parser.add_argument("--moments", type=int, default=120)
+    parser.add_argument("--processes", type=int, default=30)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only")
     flags = parser.parse_args()
     names = [name for name in COMMANDS if flags.only in (None, name)]
-    rng, began = np.random.default_rng(flags.seed), time.perf_counter()
-    fell: list[dict[str, Any]] = []
-    print(f"{'command':<22}{'touches':>8}{'faults':>8}{'signals at random':>19}{'fell':>6}{'seconds':>9}", flush=True)
-    total: Counter[str] = Counter()
+    kinds = ("touch", "moment", "process")
+    each = [shares(count, names) for count in (flags.count, flags.moments, flags.processes)]
+    began, total = time.perf_counter(), Counter[str]()
+    print(f"{'command':<20}{'touches':>8}{'faults at them':>16}{'moments':>9}{'processes':>11}{'fell':>6}{'seconds':>9}")
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         place = Path(folder) / "place"
         with quietly():
             make_seeds(place)
-        shutil.copytree(place / "plain", place / "again")
-        os.chdir(place)
-        for name, count in shares(flags.count, names).items():
-            started = time.perf_counter()
-            trial, found = Trial(name, place), Counter[str]()
-            random_ones = count // 10
-            for k in range(count - random_ones):
-                fault, at, again = FAULTS[k % len(FAULTS)], 1 + k // len(FAULTS) % trial.touches, bool(rng.random() < 0.4)
-                found["faults"] += 1
-                if problem := trial.fault(fault, at, again and name != "mitigate"):
-                    fell.append({"command": name, "fault": fault, "at": at, "again": again, "problem": problem})
-            for k in range(random_ones):
-                fault, after = ("interrupted", "terminated")[k % 2], float(rng.uniform(0.001, trial.seconds))
-                found["moments"] += 1
-                if problem := trial.moment(fault, after, bool(k % 3 == 0) and name != "mitigate"):
-                    fell.append({"command": name, "fault": fault, "after": round(after, 3), "problem": problem})
-            found["fell"] = sum(one["command"] == name for one in fell)
+            shutil.copytree(place / "plain", place / "again")
+            os.chdir(place)
+            run(["attribute", "fit", "Eyeglasses", *_DRAWN, *_REGIONS, "--out", "glasses"])
+        for number, name in enumerate(names):
+            started, found = time.perf_counter(), Counter[str]()
+            trial = Trial(COMMANDS[name], place)
+            rng = np.random.default_rng([flags.seed, number])
+            for kind, what, fell in struck(trial, (each[0][name], each[1][name], each[2][name]), rng):
+                found[kind] += 1
+                if fell:
+                    found["fell"] += 1
+                    print(json.dumps({"command": name, kind: what, "fell": fell}), file=sys.stderr, flush=True)
             total += found
-            took = time.perf_counter() - started
-            print(
-                f"{name:<22}{trial.touches:>8}{found['faults']:>8}{found['moments']:>19}{found['fell']:>6}{took:>9.0f}",
-                flush=True,
-            )
-            for one in fell:
-                if one["command"] == name:
-                    print(json.dumps(one, ensure_ascii=False), file=sys.stderr, flush=True)
+            row(name, sum(trial.touches.values()), *(found[kind] for kind in kinds), found["fell"], started)
         os.chdir(folder)
-    seconds = time.perf_counter() - began
-    print(f"{'all':<22}{'':>8}{total['faults']:>8}{total['moments']:>19}{total['fell']:>6}{seconds:>9.0f}")
-    return int(bool(fell))
+    row("all", "", *(total[kind] for kind in kinds), total["fell"], began)
+    return int(total["fell"] > 0)
+
+
+def row(name: str, seen: object, at: int, moments: int, processes: int, fell: int, began: float) -> None:
+    """Print one of the table's."""
+    took = time.perf_counter() - began
+    print(f"{name:<20}{seen:>8}{at:>16}{moments:>9}{processes:>11}{fell:>6}{took:>9.0f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -5,8 +5,9 @@
 Small files of every format that fairaudit reads are made on the spot and damaged: bits, pieces and lengths at random, and
 with the format kept, what a decoder or a schema lets pass. Every damaged file is read by a command in this process. A
 case falls where the exit code is none of 0, 1 (a rule that failed), 2, 3; where anything but one sentence is said of a
-refusal; where a control character reaches the terminal; where something is left half-written or a refusal wrote
-anything; where it takes longer than 20 seconds of the processor or two minutes; or where the process dies. Case ``i``
+refusal, also by a library past Python; where a control character reaches the terminal; where a result is not what its
+format says; where something is left half-written, written where nobody asked, or a refusal wrote anything; where it takes
+longer than 20 seconds of the processor, two minutes, or a GiB of memory more; or where the process dies. Case ``i``
 depends on the seed and ``i`` alone, so that ``--start i --count 1 --show`` repeats it. Memory is limited to 8 GiB of
 addresses. The exit code is 1 where a case fell.
 """
@@ -17,6 +18,7 @@ import argparse
 import contextlib
 import json
 import os
+import re
 import resource
 import selectors
 import subprocess
@@ -31,6 +33,8 @@ from typing import Any
 ADDRESSES = 8 * 2**30
 PATIENCE = 180
 """Seconds without a word after which a worker is taken for dead: an alarm cannot interrupt compiled code."""
+REMARK = re.compile(r"(Corrupt JPEG data: |Premature end of JPEG file|libpng warning: )[ -~]*\n")
+"""What decoders say to stderr of pictures that they read all the same; torchvision does not let anybody silence them."""
 
 
 def work(seed: int, start: int, stop: int, only: str | None, show: bool) -> None:
@@ -48,7 +52,8 @@ def work(seed: int, start: int, stop: int, only: str | None, show: bool) -> None
     import numpy as np
 
     from tests.hostile.judging import case_folder, draw, judged
-    from tests.hostile.targets import TARGETS, make_seeds
+    from tests.hostile.seeds import make_seeds
+    from tests.hostile.targets import TARGETS
 
     faulthandler.enable()
     targets = [t for t in TARGETS if only is None or only in t.name]
@@ -65,10 +70,13 @@ def work(seed: int, start: int, stop: int, only: str | None, show: bool) -> None
             data, words = draw(target, seeds, rng)
             line: dict[str, Any] = {"case": case, "target": target.name, "words": words}
             print(json.dumps({**line, "begins": True}), file=report, flush=True)
-            began = time.perf_counter()
+            began, silent = time.perf_counter(), os.fstat(2).st_size
             with case_folder(seeds, Path(name) / "case", target, data):
                 ending = judged(words)
-            line |= {"code": ending.code, "problem": ending.problem, "err": ending.err[-1500:]}
+            past = os.pread(2, 100_000, silent).decode("utf-8", "replace")
+            past, remarks = REMARK.subn("", past)
+            problem = ending.problem or (past and f"said past Python: {past[:300]}")
+            line |= {"code": ending.code, "problem": problem, "err": ending.err[-1500:], "remarks": remarks}
             line |= {"seconds": round(time.perf_counter() - began, 3), "pid": os.getpid()}
             line["mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
             if show:
@@ -82,14 +90,19 @@ def lines_of(arguments: list[str]) -> Iterator[dict[str, Any]]:
     """What a worker says of its cases, up to its end or its death."""
     command = [sys.executable, "-m", "tests.benchmarks.fuzz", "--worker", *arguments]
     environment = {**os.environ, "FAIRAUDIT_DEBUG": ""}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment) as process:
+    with (
+        tempfile.TemporaryFile() as said,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said, env=environment) as process,
+    ):
         assert process.stdout is not None
         waiting = selectors.DefaultSelector()
         waiting.register(process.stdout, selectors.EVENT_READ)
         rest = b""
-        while waiting.select(PATIENCE) and (piece := os.read(process.stdout.fileno(), 65536)):
+        patience = 10 * PATIENCE  # undamaged files are made first
+        while waiting.select(patience) and (piece := os.read(process.stdout.fileno(), 65536)):
             *whole, rest = (rest + piece).split(b"\n")
             yield from map(json.loads, whole)
+            patience = PATIENCE
         process.kill()
 
 
@@ -135,7 +148,9 @@ def main() -> int:
         slowest = max(line["seconds"] for line in some)
         print(f"{name or 'all':<26}{len(some):>7}{read:>7}{codes[2]:>9}{rest:>7}{fell:>6}{slowest:>8.1f} s")
     peak = max(line.get("mib", 0) for line in done)
-    print(f"seed {flags.seed}, {time.perf_counter() - began:.0f} s in all, peak memory {peak:,} MiB")
+    remarks = sum(line.get("remarks", 0) > 0 for line in done)
+    took = time.perf_counter() - began
+    print(f"seed {flags.seed}, {took:.0f} s in all, peak memory {peak:,} MiB; decoders remarked on {remarks} pictures")
     return int(any(line["problem"] for line in done))
 
 

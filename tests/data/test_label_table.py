@@ -49,6 +49,15 @@ def test_parquet_reads_like_csv(tmp_path: Path) -> None:
     assert table["level"].tolist() == ["x", "", "y"]
 
 
+@pytest.mark.parametrize("value", [np.inf, -np.inf, 1e300, 2.0**63])
+@pytest.mark.parametrize("kind", ["float64", "float32"])
+def test_floats_that_are_no_integers_of_64_bits_stay_texts(tmp_path: Path, value: float, kind: str) -> None:
+    with np.errstate(over="ignore"):
+        stored = np.array([value, 1.0]).astype(kind)
+    pd.DataFrame({"path": ["a", "b"], "code": stored}).to_parquet(tmp_path / "t.parquet")
+    assert read_table(tmp_path / "t.parquet")["code"].tolist() == [str(float(stored[0])), "1.0"]
+
+
 def test_refusals_of_files(tmp_path: Path) -> None:
     path = tmp_path / "labels.csv"
     with pytest.raises(DataError, match=r"there is no file .*labels\.csv"):

@@ -1,4 +1,5 @@
-"""Faults at the n-th touch of a file: the disk is full, a signal arrives, memory is out, a file has vanished.
+"""Faults at the n-th touch of a file: the disk is full, a signal arrives, memory is out, a file has vanished, somebody
+else writes there.
 
 Python announces whatever it is about to do with files to audit hooks, and what a hook raises stops it. One hook, which can
 never be taken away, is armed and disarmed here. Bytes that are written are not announced: the streams that ``folder`` opens
@@ -11,7 +12,7 @@ import errno
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,8 @@ EVENTS = ("open", "os.rename", "os.mkdir", "os.chmod", "os.listdir", "os.scandir
 """Not the removal of what was begun: nobody can clean up where cleaning up fails."""
 FAULTS = ("full", "broken", "read-only", "vanished", "memory", "interrupted", "terminated")
 _ERRORS = {"full": errno.ENOSPC, "broken": errno.EIO, "read-only": errno.EROFS, "vanished": errno.ENOENT}
+SECOND = "second run"
+"""Another run into the same folder begins and ends at that touch."""
 CODES = {"interrupted": 130, "terminated": 143}
 """Exit codes; everything else is a refusal."""
 
@@ -37,6 +40,7 @@ class _Trap:
         at: which touch, from 1.
         seen: touches so far.
         sprung: whether the fault was raised.
+        then: what ``SECOND`` does.
     """
 
     below: str
@@ -44,12 +48,16 @@ class _Trap:
     at: int
     seen: int = 0
     sprung: bool = False
+    then: Callable[[], object] | None = None
 
     def touch(self) -> None:
         self.seen += 1
         if self.fault is not None and self.seen == self.at:
             self.sprung = True
-            _raise(self.fault)
+            if self.then is not None and self.fault == SECOND:
+                self.then()
+            else:
+                _raise(self.fault)
 
 
 _armed: list[_Trap] = []
@@ -109,18 +117,19 @@ class _Os:
 
 
 @contextmanager
-def armed(below: Path, fault: str | None = None, at: int = 0) -> Iterator[_Trap]:
+def armed(below: Path, fault: str | None = None, at: int = 0, then: Callable[[], object] | None = None) -> Iterator[_Trap]:
     """Within the block the ``at``-th touch of a file below a folder goes wrong; without a fault they are counted.
 
     Args:
         below: the folder.
-        fault: one of ``FAULTS``.
+        fault: one of ``FAULTS``, or ``SECOND``.
         at: from 1.
+        then: the second run.
     """
     if not _hooked:
         sys.addaudithook(_hook)
         _hooked.append(True)
-    trap = _Trap(str(below.resolve()), fault, at)
+    trap = _Trap(str(below.resolve()), fault, at, then=then)
     setattr(folder, "os", _Os())  # noqa: B010 - a module that it uses and does not export
     _armed.append(trap)
     try:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import csv
 import io
+import json
 import os
 import re
+import resource
 import shutil
 import signal
 import time
-from collections.abc import Iterator, Sequence
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +21,16 @@ from types import FrameType
 import numpy as np
 
 from fairaudit.cli.app import run
-from tests.hostile.byte_mutants import any_bytes
+from tests.hostile.byte_mutants import Mutation, any_bytes
 from tests.hostile.targets import Target
 
 SECONDS = 20
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 CODES = (0, 1, 2, 3)
+MOST_MIB = 1024
+"""More memory than this no small file may take, whatever it claims to hold."""
+WRITTEN = "out"
+"""Where commands are told to write; whatever else changes is a fault."""
 
 
 class HangError(BaseException):
@@ -75,15 +83,21 @@ def draw(target: Target, seeds: Path, rng: np.random.Generator) -> tuple[bytes, 
         mutations = [m for m in target.mutations if m.__name__ != "png_chunks"]
     words = target.words[int(rng.integers(len(target.words)))]
     data = (seeds / seed).read_bytes()
+    while (damaged := _damaged(data, mutations[int(rng.integers(len(mutations)))], rng)) == data:
+        pass
+    return damaged, words
+
+
+def _damaged(data: bytes, mutation: Mutation, rng: np.random.Generator) -> bytes:
     try:
-        return mutations[int(rng.integers(len(mutations)))](data, rng), words
-    except Exception:  # what cannot be written in its format at all (an unpaired surrogate, a view of a terabyte)
-        return any_bytes(data, rng), words
+        return mutation(data, rng)
+    except Exception:  # what cannot be written in its format at all: an unpaired surrogate
+        return any_bytes(data, rng)
 
 
 def judged(words: Sequence[str], seconds: float = SECONDS) -> Ending:
     """Run a command in the working folder and judge how it ends: the code, what is said, what is left behind."""
-    before = _files()
+    before, memory = _files(), _peak()
     out, err = io.StringIO(), io.StringIO()
     code: int | None = None
     began = time.process_time()
@@ -96,34 +110,94 @@ def judged(words: Sequence[str], seconds: float = SECONDS) -> Ending:
         return Ending(None, f"{type(error).__name__} escaped: {error}", err.getvalue())
     if time.process_time() - began > seconds:
         return Ending(code, f"took more than {seconds:g} s of the processor", err.getvalue())
-    return Ending(code, _problem(code, out.getvalue(), err.getvalue(), before, _files()), err.getvalue())
+    if _peak() - memory > MOST_MIB:
+        return Ending(code, f"took {_peak() - memory:,} MiB of memory", err.getvalue())
+    said = _said(code, out.getvalue(), err.getvalue())
+    problem = said or _left(code, before, _files()) or ("" if code == 2 else _unreadable(words, out.getvalue()))
+    return Ending(code, problem, err.getvalue())
 
 
-def _problem(code: int, out: str, err: str, before: dict[str, float], after: dict[str, float]) -> str:
+def _peak() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+
+def _said(code: int, out: str, err: str) -> str:
+    """What must not be in what was said."""
     if code not in CODES:
         return f"exit code {code}"
     if "Traceback" in err or "Traceback (most" in out:
         return "a traceback"
     if re.search(r"^\S+\.py:\d+: \w*Warning", err, re.M):
         return "a warning of Python's"
-    if _CONTROLS.search(err) or _CONTROLS.search(out):
-        return f"a control character reached the terminal: {_CONTROLS.search(err + out)!r}"
+    if found := _CONTROLS.search(err + out):
+        return f"a control character reached the terminal: {found!r}"
     if code == 1 and not ("fail" in out or "✗" in out):
         return "exit code 1 without a failed rule"
-    half = [name for name in after if name.endswith((".part", ".old")) or ".part/" in name]
-    if half:
-        return f"half-written: {half[0]}"
     if code == 2:
         said = [line for line in err.splitlines() if not line.startswith("warning: ")]
         if len(said) != 1 or not said[0].startswith("fairaudit: ") or len(said[0]) > 6000:
             return f"not one sentence: {len(said)} lines of {len(err)} characters"
-        if after != before:
-            return f"refused, and yet written: {sorted(set(after) ^ set(before))[:3] or 'changed'}"
+        if out:
+            return f"refused after a result of {len(out)} characters"
     return ""
 
 
-def _files() -> dict[str, float]:
-    return {path.as_posix(): path.stat().st_mtime for path in Path().rglob("*") if path.is_file() and not path.is_symlink()}
+def _left(code: int, before: Mapping[str, object], after: Mapping[str, object]) -> str:
+    """What must not lie in the folder afterwards."""
+    if half := [name for name in after if ".part" in name or ".old" in name]:
+        return f"half-written: {half[0]}"
+    changed = sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
+    if code == 2 and changed:
+        return f"refused, and yet written: {changed[:3]}"
+    beside = [name for name in changed if name.split("/")[0] != WRITTEN]
+    return f"written where nobody asked: {beside[:3]}" if beside else ""
+
+
+def _unreadable(words: Sequence[str], out: str) -> str:
+    """What is wrong with a result that was given: it must be what its format says."""
+    form = words[words.index("-f") + 1] if "-f" in words else ""
+    try:
+        if form in _READERS:
+            _READERS[form](out)
+        for path in Path(WRITTEN).glob("*.json"):
+            _strict_json(path.read_text(encoding="utf-8"))
+    except (ValueError, ElementTree.ParseError) as error:
+        return f"a result that cannot be read: {error}"
+    return ""
+
+
+def _strict_json(text: str) -> None:
+    def refuse(name: str) -> None:
+        raise ValueError(f"{name} is no JSON")
+
+    json.loads(text, parse_constant=refuse)
+
+
+def _even_csv(text: str) -> None:
+    if len(widths := {len(row) for row in csv.reader(io.StringIO(text, newline=""))}) != 1:
+        raise ValueError(f"rows of {sorted(widths)} cells")
+
+
+def _whole_page(text: str) -> None:
+    if not (text.lower().startswith("<!doctype html") and text.rstrip().endswith("</html>")):
+        raise ValueError("a page that is not whole")
+
+
+_READERS: Mapping[str, Callable[[str], object]] = {
+    "json": _strict_json,
+    "csv": _even_csv,
+    "junit": ElementTree.fromstring,
+    "html": _whole_page,
+}
+
+
+def _files() -> dict[str, object]:
+    """Everything below the working folder: kind, and of files their number, length and time."""
+    found: dict[str, object] = {}
+    for path in Path().rglob("*"):
+        about = path.lstat()
+        found[path.as_posix()] = "folder" if path.is_dir() else (about.st_ino, about.st_size, about.st_mtime_ns)
+    return found
 
 
 @contextmanager

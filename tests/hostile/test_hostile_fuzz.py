@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from tests.hostile.judging import case_folder, draw, judged
-from tests.hostile.targets import TARGETS, make_seeds
+from tests.hostile.seeds import make_seeds
+from tests.hostile.targets import TARGETS
 
 pytestmark = pytest.mark.filterwarnings("default")  # as a user's interpreter has them, not as errors
 
