@@ -42,7 +42,7 @@ def test_every_attribute_in_both_forms(root: Path, place: str) -> None:
     _attributes(root / place)
     manifest = load(root, "all")
     assert manifest.frame["row"].tolist() == [f"img_align_celeba/{name}" for name in NAMES]
-    assert manifest.attributes == list(ATTRIBUTES)
+    assert manifest.attributes == tuple(ATTRIBUTES)
     assert len(ATTRIBUTES) == 40
     for j, attribute in enumerate(ATTRIBUTES):
         words = ("Female", "Male") if attribute == "Male" else ("no", "yes")
