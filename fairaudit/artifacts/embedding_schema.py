@@ -10,9 +10,10 @@ from fairaudit.artifacts.schema import Count, _Record
 from fairaudit.results.embedding import EMBEDDING_VERSION
 
 Unit = Annotated[float, Field(ge=0.0, le=1.0)]
+Share = Annotated[float, Field(ge=-1e-6, le=1 + 1e-6, description="from 0 to 1, but for rounding")]
 Attributes = Annotated[list[str], Field(min_length=1, description="the crossed attributes")]
 Curve = Annotated[
-    list[Annotated[list[float | None], Field(min_length=3, max_length=3)]],
+    list[Annotated[list[Share | None], Field(min_length=3, max_length=3)]],
     Field(description="threshold, false match rate, false non-match rate; thresholds rising"),
 ]
 
@@ -27,13 +28,21 @@ class NumberRecord(_Record):
     reason: str | None = Field(default=None, description="why it is undefined")
 
 
+class RateRecord(NumberRecord):
+    """A number that is a share."""
+
+    value: Share | None
+    ci_low: Share | None
+    ci_high: Share | None
+
+
 class VerifiedRecord(_Record):
     """One group's pairs of images, at the one threshold of all groups."""
 
     genuine: Count = Field(description="pairs of one class")
     impostors: Count = Field(description="pairs of different classes")
-    fmr: NumberRecord = Field(description="false match rate")
-    fnmr: NumberRecord = Field(description="false non-match rate")
+    fmr: RateRecord = Field(description="false match rate")
+    fnmr: RateRecord = Field(description="false non-match rate")
     eer: Unit | None = Field(description="equal error rate")
     threshold: Unit | None = Field(description="what this group would need; null where its impostors cannot tell")
     genuine_scores: list[Count] = Field(description="how many lie in each bin from 0 to 1")

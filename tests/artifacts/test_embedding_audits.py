@@ -46,6 +46,21 @@ def test_what_is_no_record_of_ours_is_refused_in_a_sentence(changes: dict[str, A
         read_embedding_audit(path)
 
 
+@pytest.mark.parametrize("place", ["curve", "fmr", "fnmr"])
+@pytest.mark.parametrize("value", [1e300, -0.5, 1.1])
+def test_rates_that_are_none_are_refused(place: str, value: float, tmp_path: Path) -> None:
+    record = json.loads(embedding_json(embedded.plain()))
+    verified = next(g["verified"] for g in record["groupings"][0]["groups"] if g["verified"] is not None)
+    if place == "curve":
+        verified["curve"][0][1] = value
+    else:
+        verified[place]["value"] = value
+    path = tmp_path / "embedding.json"
+    path.write_text(json.dumps(record), encoding="utf-8")
+    with pytest.raises(ArtifactError, match=rf"verified\.{place}.*: input should be (greater|less) than or equal to"):
+        read_embedding_audit(path)
+
+
 def test_no_file_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match=r"no such file; name an embedding\.json or the run folder"):
         read_embedding_audit(tmp_path)

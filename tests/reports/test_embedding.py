@@ -10,6 +10,7 @@ import pytest
 from fairaudit.reports._embedding import lead, terminal
 from fairaudit.reports._figures.embedding import MOST, distances, flat, recalls, trade_off
 from fairaudit.reports._html_embedding import embedding_page, embedding_pictures
+from fairaudit.results import Estimate
 from fairaudit.results.embedding_record import embedding_from_record, embedding_json, embedding_record
 from tests.reports.embedded import NAN, bare, group, result
 from tests.reports.pages import tables
@@ -61,6 +62,13 @@ def test_names_are_text_whatever_they_try_to_be() -> None:
     page = embedding_page(found, embedding_pictures(found))
     assert "<script>alert" not in page
     assert "\x1b" not in page + terminal(found)
+
+
+def test_a_value_outside_its_limits_is_drawn() -> None:
+    outside = Estimate(0.9, 0.95, 0.97, 40)
+    one = replace(group("A", 0.9), full={"recall_at_1": outside, "recall_at_5": replace(outside, ci_low=0.1, ci_high=0.2)})
+    found = result(one, group("B", 0.6))
+    assert "<svg" in recalls(found, found.groupings[0]).svg()
 
 
 def test_more_groups_than_colours_are_in_the_tables_and_the_largest_are_drawn() -> None:

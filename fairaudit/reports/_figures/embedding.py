@@ -126,7 +126,8 @@ def recalls(result: EmbeddingResult, grouping: EmbeddedGrouping) -> Picture:
             for i, group in enumerate(groups):
                 told = [(group.own if own else group.full)[f"recall_at_{k}"] for k in ks]
                 shift = (i - (len(groups) - 1) / 2) * 0.06
-                errors = [[t.value - t.ci_low for t in told], [t.ci_high - t.value for t in told]]
+                # a value outside its own limits, which resampling can give, must not stop the page
+                errors = [[max(t.value - t.ci_low, 0.0) for t in told], [max(t.ci_high - t.value, 0.0) for t in told]]
                 axes.errorbar(
                     [j + shift for j in range(len(ks))], [t.value for t in told], errors, color=SERIES[i],
                     linestyle=DASHES[i], marker=MARKS[i], markersize=4, linewidth=1.2, elinewidth=0.9,
