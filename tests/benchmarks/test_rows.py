@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.benchmarks import audits, peer, startup
+from tests.benchmarks import audit_scores, audits, peer, scaling, startup
 from tests.benchmarks.peer import Run
 from tests.benchmarks.rows import Row, markdown
 
@@ -36,3 +36,30 @@ def test_audits_are_compared_round_by_round() -> None:
     rows = audits.rows_of(times, {"audit": 20.0, "write": 10.0, "gib": 1.0})
     assert [row.missed for row in rows] == [False, False, True, True, True, False, True, False]
     assert (rows[0].low, rows[0].high) == (5e3, 1e5)
+
+
+def test_scores_are_compared_and_their_error_is_a_row() -> None:
+    names = (audit_scores.BY_BINS, audit_scores.EXACT, audit_scores.ECE)
+    slow = {audit_scores.SKLEARN: [40.0, 20.0, 60.0], audit_scores.MASKS: [9.0, 9.0, 9.0]}
+    times = {name: [1.0, 1.0, 1.0] for name in names} | slow | {audit_scores.FEW: [0.02], audit_scores.MANY: [0.1]}
+    rows = audit_scores.rows_of(times, 5e-5)
+    assert [row.ratio for row in rows] == pytest.approx([40, 2, 40, 9, 2.5, 0.5])
+    assert [row.missed for row in rows] == [False, False, False, True, False, True]
+
+
+def test_areas_and_replicates_are_what_they_say() -> None:
+    data = audit_scores.Data.drawn(0, 5000)
+    exact = data.exact()
+    assert exact == pytest.approx(data.sklearn())
+    for (area, off), true in zip(data.by_bins(), exact, strict=True):
+        assert abs(area - true) <= min(off, 1e-4)
+    assert data.ece()[0] == pytest.approx(data.masks())
+    drawn = audit_scores.replicates(data, 100, 0)
+    right = (data.counts[:, 0] + data.counts[:, 3]) / data.counts.sum(1)
+    assert drawn[0].mean(0) == pytest.approx(right, abs=0.01)
+
+
+def test_a_slope_is_of_the_last_step() -> None:
+    line = scaling.Line("a", "rows", (10, 100, 1000), (1.0, 1.5, 15.0))
+    assert line.slope == pytest.approx(1.0)
+    assert "slope 1.00" in scaling.table([line])
