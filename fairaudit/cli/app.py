@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import cache
 from time import perf_counter
-from types import FrameType
 from typing import Annotated
 
 import typer
@@ -30,6 +27,7 @@ from fairaudit.cli.merge import merge
 from fairaudit.cli.mitigate import mitigate
 from fairaudit.cli.plan import plan
 from fairaudit.cli.report import report
+from fairaudit.cli.signals import Terminated, signals_end_it
 from fairaudit.cli.streams import patient_streams, say
 from fairaudit.cli.sweep import sweep
 from fairaudit.cli.verbose import told
@@ -49,10 +47,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-
-class Terminated(BaseException):
-    """SIGTERM arrived."""
 
 
 def _version(asked: bool) -> None:
@@ -108,7 +102,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         for SIGINT and SIGTERM.
     """
     words = sys.argv[1:] if arguments is None else list(arguments)
-    with patient_streams(), _sigterm_raises():
+    with patient_streams(), signals_end_it():
         try:
             code = int(_command(app).main(args=words, prog_name="fairaudit", standalone_mode=False) or 0)
             sys.stdout.flush()
@@ -186,19 +180,3 @@ def _trace() -> None:
         import traceback
 
         traceback.print_exc()
-
-
-@contextmanager
-def _sigterm_raises() -> Iterator[None]:
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        raise Terminated
-
-    try:
-        before = signal.signal(signal.SIGTERM, stop)
-    except ValueError:  # not the main thread: whoever runs us there listens for signals
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)

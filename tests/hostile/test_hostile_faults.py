@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +13,7 @@ import pytest
 
 from fairaudit.__main__ import main
 from fairaudit.artifacts.folder import write_run, write_together, write_whole
+from fairaudit.cli.signals import Terminated, signals_end_it
 from fairaudit.errors import OutputError
 from tests.benchmarks.faults import COMMANDS
 from tests.hostile.injecting import FAULTS, SECOND, armed
@@ -54,6 +58,24 @@ def test_an_interruption_while_the_program_starts_is_no_traceback(monkeypatch: p
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == 130
+
+
+@pytest.mark.parametrize(("number", "raised"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated)])
+def test_a_signal_that_arrives_in_a_finalizer_is_not_lost(number: int, raised: type[BaseException]) -> None:
+    """As it does while figures are drawn, which make and drop weak references by the thousand."""
+
+    class Dropped:
+        def __del__(self) -> None:
+            os.kill(os.getpid(), number)
+
+    def worked() -> None:
+        dropped = Dropped()
+        del dropped
+        time.sleep(5)
+
+    with signals_end_it(), pytest.raises(raised):
+        worked()
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 def test_files_that_replace_others_do_so_together(tmp_path: Path) -> None:
