@@ -55,8 +55,8 @@ def audit_table(
         weight: column that says how many images of the population a row stands for.
         classes: every class; None takes those that occur.
         out: run folder to write; None writes nothing. Of a stream it keeps the audit and not the predictions.
-        stream: whether to count the table batch by batch in bounded memory, without scores and persons; None streams
-            folders of Parquet parts with more than five million rows.
+        stream: whether to count the table batch by batch in bounded memory, without persons, and of scores in histograms at
+            most; None streams folders of Parquet parts with more than five million rows.
         sweep: CSV or Parquet file for every rate at every threshold; None writes none.
         report: whether the run folder holds a page and figures too.
 
