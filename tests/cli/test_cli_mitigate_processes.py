@@ -43,11 +43,22 @@ method_options = { checkpoint = "glasses/reweight/seed-0/model.pt" }
 """
 
 
-def torchrun(words: tuple[object, ...], cwd: Path) -> subprocess.CompletedProcess[str]:
-    start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "fairaudit"]
+def torchrun(words: tuple[object, ...], cwd: Path, processes: int = 2) -> subprocess.CompletedProcess[str]:
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+    start = [sys.executable, *launcher, "-m", "fairaudit"]
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
     line = [*start, *map(str, words)]
     return subprocess.run(line, cwd=cwd, env=env, capture_output=True, text=True, timeout=420, check=False)
+
+
+def same_scores(alone: Path, shared: Path, runs: int) -> None:
+    found = sorted(alone.rglob("predictions.parquet"))
+    assert len(found) == runs
+    for path in found:
+        one, two = pd.read_parquet(path), pd.read_parquet(shared / path.relative_to(alone))
+        assert one["row"].tolist() == two["row"].tolist()
+        scores = [name for name in map(str, one) if "_score[" in name]
+        np.testing.assert_allclose(two[scores].to_numpy(), one[scores].to_numpy(), atol=1e-3, err_msg=str(path))
 
 
 @pytest.mark.slow
@@ -84,13 +95,11 @@ def test_two_processes_find_what_one_finds(tmp_path: Path) -> None:
     assert both.stderr.count("training 7 of 7: infer-groups") == 1, "one process speaks"
     assert both.stderr.count("written: both") == 1
     assert files_below(tmp_path / "both") == files_below(tmp_path / "alone")
-    runs = sorted((tmp_path / "alone").rglob("predictions.parquet"))
-    assert len(runs) == 7
-    for path in runs:
-        one, two = pd.read_parquet(path), pd.read_parquet(tmp_path / "both" / path.relative_to(tmp_path / "alone"))
-        assert one["row"].tolist() == two["row"].tolist()
-        scores = [name for name in map(str, one) if "_score[" in name]
-        np.testing.assert_allclose(two[scores].to_numpy(), one[scores].to_numpy(), atol=1e-3, err_msg=str(path))
+    same_scores(tmp_path / "alone", tmp_path / "both", 7)
+    (tmp_path / "few.toml").write_text(ARMS.split('[[arms]]\nmethod = "last-layer"')[0])
+    four = torchrun(("mitigate", "--config", "few.toml", "--out", "four"), tmp_path, 4)
+    assert four.returncode == 0, four.stderr
+    same_scores(tmp_path / "four", tmp_path / "alone", 2)
     notes = [
         json.loads((tmp_path / name / "just-train-twice-upweight=3" / "seed-0" / "run.json").read_text())["notes"]
         for name in ("alone", "both")
