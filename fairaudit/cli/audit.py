@@ -18,7 +18,7 @@ Stream = Annotated[
     bool | None,
     typer.Option(
         "--stream/--no-stream",
-        help="Count Parquet parts batch by batch, whatever their size; scores are not read. "
+        help="Count Parquet parts batch by batch, whatever their size; of scores AUROC alone is kept. "
         "Default: folders of more than 5 million rows.",
         rich_help_panel=o.DATA,
     ),
