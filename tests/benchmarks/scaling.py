@@ -10,9 +10,9 @@ million rows are estimated, which is 400 such parts.
 Processor seconds, because others may share the machine: sizes take turns, and medians over rounds are shown. A slope of 1
 is linear growth; below it lie fixed costs, which small tables feel. The slope is that of the last step of each line.
 
-On a busy machine of two 2.8 GHz Xeon cores: a million rows in 14 groups in 0.09 s, in 2.0 s with scores, 100,000 rows in 400 groups
-in 0.5 s; a million rows in parts in 1.9 s and four million in 2.8 s, start-up included, in 0.25 GiB either way; so a
-hundred million in about half a minute. 16,000 images in 19 s.
+On a busy machine of two 2.8 GHz Xeon cores: a million rows in 14 groups in 0.09 s, in 2.0 s with scores, 100,000 rows in
+400 groups in 0.5 s; a million rows in parts in 1.9 s and four million in 2.8 s, start-up included, in 0.25 GiB either way;
+so a hundred million in about half a minute. 16,000 images in 19 s.
 """
 
 from __future__ import annotations

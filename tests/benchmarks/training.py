@@ -10,8 +10,8 @@ Frozen backbones are compared with training every layer without augmentation, an
 Decoded images (``--cache memory`` or ``disk``, a whole training of so many epochs with the decoding before it) are compared
 with decoding in each epoch (``--cache none``).
 
-On a busy machine of two 2.8 GHz Xeon cores steps of ResNet-18 at 112 pixels are .98 times as fast as a bare loop's, those of
-``test_resnet`` at 48 pixels 1.04 times; whole epochs in turns told nothing (.88 to 1.12), and state included, of 640
+On a busy machine of two 2.8 GHz Xeon cores steps of ResNet-18 at 112 pixels are .98 times as fast as a bare loop's, those
+of ``test_resnet`` at 48 pixels 1.04 times; whole epochs in turns told nothing (.88 to 1.12), and state included, of 640
 images, .93. An epoch above a frozen ResNet-18 is 450 times as fast as one of every layer. Three epochs of ``test_resnet``
 from files of 1,500 pixels are 2.5 times as fast when decoded once, and 6.6 times from the file of an earlier run; from
 files of 200 pixels 1.2 and 1.4 times; so are three epochs of ResNet-18 from files of 1,500 pixels. The file pays for small
