@@ -40,6 +40,8 @@ def description_is_plain(description: Mapping[str, Any]) -> bool:
     try:
         named = [*description["tasks"].values(), *description["attributes"].values()]
         named += [one for key in ("identity", "second") if (one := description.get(key)) is not None]
+        if not all(isinstance(one, dict) for one in named):
+            return False
         lists = [one[key] for one in named for key in ("classes", "levels", "y_score") if key in one]
         lists += description.get("levels", {}).values()
         texts = [one[key] for one in named for key in ("column", "y_true", "y_pred") if key in one]

@@ -63,7 +63,7 @@ def weights_of(cells: Cells, column: str) -> FloatArray:
     if weight is None:
         raise PredictionsError(
             f"column {column!r} of {cells.name} does not hold weights: they must be numbers, 0 or more, that say how many "
-            "images a row stands for"
+            f"images a row stands for{_first_text(cells, column)}"
         )
     check_weights(weight, f"weights in column {column!r} of {cells.name}")
     return weight

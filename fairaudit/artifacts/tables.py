@@ -150,7 +150,7 @@ def described(cells: Cells) -> dict[str, Any] | None:
     try:
         description: dict[str, Any] = json.loads(cells.metadata[DESCRIPTION])
         version = description["version"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise PredictionsError(f"{cells.name}: what it says of its own columns is damaged; write it again") from error
     if version != FORMAT_VERSION:
         raise PredictionsError(

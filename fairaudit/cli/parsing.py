@@ -94,14 +94,14 @@ def keywords(texts: Iterable[str] | None) -> dict[str, Any] | None:
         if text.lstrip().startswith("{"):
             try:
                 found |= json.loads(text)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise UsageError(f"--arch-kwargs {text!r} is not JSON: {error}") from error
         else:
             for item in text.split(","):
                 key, value = _pair("--arch-kwargs", item, "KEY=VALUE or a JSON object")
                 try:
                     found[key] = json.loads(value)
-                except ValueError:
+                except (ValueError, RecursionError):
                     found[key] = value
     return found or None
 

@@ -118,7 +118,7 @@ def _configured(config: Path, names: list[str]) -> Path | None:
         return None
     try:
         table = tomllib.loads(config.read_text(encoding="utf-8")).get("data", {})
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{config} is not valid TOML: {error}") from error
     if not isinstance(table, dict):
         raise ConfigError(f"{config}: [data] must be a table of dataset names and folders")

@@ -33,7 +33,10 @@ from typing import Any
 ADDRESSES = 8 * 2**30
 PATIENCE = 180
 """Seconds without a word after which a worker is taken for dead: an alarm cannot interrupt compiled code."""
-REMARK = re.compile(r"(Corrupt JPEG data: |Premature end of JPEG file|libpng warning: )[ -~]*\n")
+REMARK = re.compile(
+    r"(Corrupt JPEG data: |Premature end of JPEG file|Invalid SOS parameters|Inconsistent progression sequence|"
+    r"Unknown Adobe color transform|Warning: unknown JFIF revision|libpng warning: )[ -~]*\n"
+)
 """What decoders say to stderr of pictures that they read all the same; torchvision does not let anybody silence them."""
 
 

@@ -145,7 +145,7 @@ def test_a_column_without_weights_is_refused(cli: Cli, tmp_path: Path) -> None:
     path = written(tmp_path / "t.csv", spoilt(6, "many"))
     cli("audit", path, *WEIGHTED, "--out", "run").refused(
         f"column 'w' of {path} does not hold weights: they must be numbers, 0 or more, that say how many images a row "
-        "stands for"
+        "stands for; the first that is none is 'many' (row 7)"
     )
     written(path, faces().assign(w=0))
     cli("audit", path, *WEIGHTED, "--out", "run").refused(

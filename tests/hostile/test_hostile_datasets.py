@@ -11,9 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from fairaudit.artifacts.consistency import description_is_plain
+from fairaudit.artifacts.tables import DESCRIPTION
 from fairaudit.data.manifest import FolderStore
 from fairaudit.metrics.look_alikes import look_alikes
 from tests.cli.conftest import SIZE, Cli, files_below
@@ -186,6 +190,33 @@ def test_levels_that_look_alike_are_pointed_out(cli: Cli) -> None:
 )
 def test_what_looks_alike(names: tuple[str, ...], alike: list[tuple[str, ...]]) -> None:
     assert look_alikes(names) == alike
+
+
+DEEP = "[" * 100_000
+
+
+def test_files_that_are_nested_without_end_are_refused(cli: Cli) -> None:
+    """Python's own parsers of JSON and TOML give up with an error that is none of theirs."""
+    rows = pa.table({"row": ["a"], "gender": ["m"], "gender_pred": ["m"], "race": ["a"]})
+    pq.write_table(rows.replace_schema_metadata({DESCRIPTION: DEEP}), "t.parquet")
+    Path("deep.toml").write_text(f"rules = {DEEP}")
+    rows.select(["gender", "gender_pred"]).to_pandas().to_csv("t.csv", index=False)
+    for words, said in (
+        (("audit", "t.parquet", "--by", "race"), "t.parquet: what it says of its own columns is damaged"),
+        (("audit", "t.csv", "--y-true", "gender", "--policy", "deep.toml"), "deep.toml cannot be read as TOML"),
+        (("evaluate", "--config", "deep.toml"), "deep.toml cannot be read as TOML"),
+        (("evaluate", "x.pt", "--data", "table", "--root", "t.csv", "--arch-kwargs", f'{{"a": {DEEP}'), "is not JSON"),
+    ):
+        done = cli(*words)
+        assert (done.code, done.out) == (2, ""), done.err
+        assert said in done.err
+        assert done.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("task", ["abc", [], 5, None])
+def test_a_description_that_is_none_is_refused(task: object) -> None:
+    said = {"version": 1, "tasks": {"gender": task}, "attributes": {}, "numeric": {}, "levels": {}, "identity": None}
+    assert not description_is_plain(said)
 
 
 def million(path: Path, spoilt: str | bytes) -> None:

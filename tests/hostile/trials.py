@@ -156,10 +156,11 @@ class Trial:
     def moment(self, fault: str, after: float, again: bool) -> str | None:
         """Send a signal after a time; what fell, empty where nothing did, None where the command was over before."""
         self.fresh(again)
-        sent: list[float] = []
+        sent, where = list[float](), list[str]()
 
-        def send(_number: int, _frame: FrameType | None) -> None:
+        def send(_number: int, frame: FrameType | None) -> None:
             sent.append(time.perf_counter())
+            where.append("" if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}")
             os.kill(os.getpid(), SIGNALS[fault])
 
         over: list[float] = []
@@ -182,7 +183,7 @@ class Trial:
         if not sent or sent[0] > over[0]:
             return None
         if code == self.code and over[0] - sent[0] > LATE + self.seconds / 4:
-            return f"the signal was ignored for {over[0] - sent[0]:.1f} s"
+            return f"the signal was ignored for {over[0] - sent[0]:.1f} s, at {where[0]}"
         return self.judge(code, {CODES[fault], self.code}, err.getvalue(), again)
 
     def process(self, fault: str, after: float, again: bool) -> str | None:
