@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, ConfigDict, Field, JsonValue
 
 from fairaudit.artifacts.schema import Count, _Record
 from fairaudit.results.embedding import EMBEDDING_VERSION
@@ -50,6 +50,15 @@ class VerifiedRecord(_Record):
     curve: Curve
 
 
+GEOMETRY = frozenset(("alignment", "uniformity", "intra", "inter", "ratio", "crowding", "density", "spectrum"))
+
+
+def _whole(geometry: dict[str, float | None]) -> dict[str, float | None]:
+    if geometry and not geometry.keys() >= GEOMETRY:
+        raise ValueError(f"{min(GEOMETRY - geometry.keys())} is missing")
+    return geometry
+
+
 class EmbeddedGroupRecord(_Record):
     """One group that has images."""
 
@@ -58,7 +67,7 @@ class EmbeddedGroupRecord(_Record):
     classes: Count
     full: dict[str, NumberRecord] = Field(description="measure → value, against every image")
     own: dict[str, NumberRecord] = Field(description="likewise, against images of the group only")
-    geometry: dict[str, float | None] = Field(description="empty where it was left out")
+    geometry: Annotated[dict[str, float | None], AfterValidator(_whole)] = Field(description="empty where it was left out")
     clusters: dict[str, float | None]
     verified: VerifiedRecord | None = Field(description="null where there are no pairs")
 

@@ -61,6 +61,15 @@ def test_rates_that_are_none_are_refused(place: str, value: float, tmp_path: Pat
         read_embedding_audit(path)
 
 
+def test_geometry_that_lacks_a_measure_is_refused(tmp_path: Path) -> None:
+    record = json.loads(embedding_json(embedded.plain()))
+    del record["groupings"][0]["groups"][0]["geometry"]["inter"]
+    path = tmp_path / "embedding.json"
+    path.write_text(json.dumps(record), encoding="utf-8")
+    with pytest.raises(ArtifactError, match="inter is missing"):
+        read_embedding_audit(path)
+
+
 def test_no_file_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match=r"no such file; name an embedding\.json or the run folder"):
         read_embedding_audit(tmp_path)
