@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,10 @@ from hypothesis import settings
 # Before anything imports torch or numpy, and for every process that a test starts: networks and tables this small only
 # wait for each other's threads.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A shell that starts the tests in the background has Ctrl-C ignored, in all that they start too.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Few examples by default; .ci/run asks for as many as Hypothesis itself would try (--hypothesis-profile thorough). A busy
 # machine is no error: no example has a deadline.

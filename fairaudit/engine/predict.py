@@ -250,7 +250,7 @@ def _losses_told() -> Iterator[None]:
     """A killed loader process in a sentence: torch raises wherever the main thread is when it hears of the death."""
     try:
         yield
-    except (RuntimeError, _FailureAt) as error:
+    except (RuntimeError, ConnectionResetError, EOFError, _FailureAt) as error:
         if not _of_a_loader(error):
             raise
         if threading.current_thread() is threading.main_thread():
@@ -261,9 +261,13 @@ def _losses_told() -> Iterator[None]:
 
 
 def _of_a_loader(error: BaseException | None) -> bool:
-    while error is not None and "DataLoader worker" not in str(error):
+    """Whether an error, or what it came from, is that of a process that is not there any more."""
+    while error is not None:
+        gone = any(text in str(error) for text in ("is killed by signal", "exited unexpectedly"))
+        if gone or isinstance(error, (ConnectionResetError, EOFError)):
+            return True
         error = error.__cause__ or error.__context__
-    return error is not None
+    return False
 
 
 def _launched(index: int, batch: ImageBatch, forward: Forward) -> torch.Tensor | None:

@@ -17,9 +17,11 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import json
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -87,7 +89,7 @@ COMMANDS: dict[str, Command] = {
     "evaluate": Command(_EVALUATE, _OLDER),
     "embed": Command(_EMBED, (*_EMBED, "--confidence", "0.9")),
     "explain": Command(_EXPLAIN),
-    "attribute fit": Command(("attribute", "fit", "Eyeglasses", *_DRAWN, *_REGIONS, *_OUT)),
+    "attribute fit": Command(("attribute", "fit", "Eyeglasses", *_DRAWN, *_REGIONS, *_OUT), resumes=True),
     "attribute map": Command(("attribute", "map", "glasses", *_DRAWN, "--limit", "4", "--device", "cpu", "-q", *_OUT)),
     "mitigate": Command(("mitigate", *_TRAIN, "--loss", "reweight", *_BARE), resumes=True),
     "sweep": Command(("sweep", *_TRAIN, "--loss", "max-group", "--grid", "lr=0.001", *_BARE), resumes=True),
@@ -123,7 +125,7 @@ def struck(trial: Trial, counts: tuple[int, int, int], rng: np.random.Generator)
     Yields:
         which of the three, what it was, and what fell.
     """
-    for _, (fault, at, again) in zip(range(counts[0]), touches(trial, rng), strict=False):
+    for fault, at, again in itertools.islice(touches(trial, rng), counts[0]):
         yield "touch", f"{fault} at {at}{' again' if again else ''}", trial.fault(fault, at, again)
     began = time.perf_counter()
     with contextlib.suppress(Exception):
@@ -155,6 +157,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", nargs="+", metavar="COMMAND", choices=list(COMMANDS), default=list(COMMANDS))
     flags = parser.parse_args()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts this in the background has it ignored
     names = [name for name in COMMANDS if name in flags.only]
     kinds = ("touch", "moment", "process")
     each = [shares(count, names) for count in (flags.count, flags.moments, flags.processes)]

@@ -164,11 +164,11 @@ def test_a_killed_loader_process_is_told_wherever_torch_hears_of_it() -> None:
     heard = RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. ")
     told = _FailureAt(3, CheckpointError("the network does not take these images"))
     told.__cause__ = heard  # the main thread was in the network, whose failures are told so
-    for error in (heard, told):
+    for error in (heard, told, ConnectionResetError(104, "Connection reset by peer")):
         with pytest.raises(LostProcessError), _losses_told():
             raise error
     with pytest.raises(RuntimeError, match="another"), _losses_told():
-        raise RuntimeError("another")
+        raise RuntimeError("another, caught in DataLoader worker process 0")
 
 
 def test_a_lost_process_keeps_what_was_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
