@@ -9,8 +9,6 @@ a number.
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -27,6 +25,7 @@ from fairaudit.data.images import ImageBatch, ImageBatches
 from fairaudit.data.manifest import Manifest
 from fairaudit.engine.devices import Placement, cores, gather, keep_freed_memory, place
 from fairaudit.engine.forward import Forward, ImageClassifier
+from fairaudit.engine.lost import losses_told
 from fairaudit.errors import CheckpointError, FairauditError, LostProcessError, OutputError, UnreadableImagesError
 from fairaudit.predictions import FloatArray, StrArray
 
@@ -144,7 +143,7 @@ def predict(
     run = _by_threads if on_cpu else _by_loader
     try:
         with (
-            _losses_told(),
+            losses_told(),
             closing(run(batches, own, forward, limit, workers)) as results,
             Shards(unfinished, placement.process) as shards,
         ):
@@ -243,31 +242,6 @@ def _by_loader(
         running = launched
     if running is not None:
         yield _finished(*running, forward)
-
-
-@contextmanager
-def _losses_told() -> Iterator[None]:
-    """A killed loader process in a sentence: torch raises wherever the main thread is when it hears of the death."""
-    try:
-        yield
-    except (RuntimeError, ConnectionResetError, EOFError, _FailureAt) as error:
-        if not _of_a_loader(error):
-            raise
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # or torch would raise again while the run is ended in order
-        raise LostProcessError(
-            "a process that decodes images was killed, perhaps because memory ran out; use fewer --workers"
-        ) from error
-
-
-def _of_a_loader(error: BaseException | None) -> bool:
-    """Whether an error, or what it came from, is that of a process that is not there any more."""
-    while error is not None:
-        gone = any(text in str(error) for text in ("is killed by signal", "exited unexpectedly"))
-        if gone or isinstance(error, (ConnectionResetError, EOFError)):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
 
 
 def _launched(index: int, batch: ImageBatch, forward: Forward) -> torch.Tensor | None:

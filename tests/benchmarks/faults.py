@@ -26,7 +26,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -99,6 +99,9 @@ HEAVY = {"audit with a page": 0.06, "evaluate": 0.7, "embed": 0.3, "explain": 0.
 """Share of the faults that a command gets, beside 1 of the others, because it takes long."""
 
 
+KINDS = ("touch", "moment", "process")
+
+
 def shares(count: int, names: list[str]) -> dict[str, int]:
     """How many of so many each command gets; together exactly so many."""
     weights = np.cumsum([HEAVY.get(name, 1.0) for name in names])
@@ -159,7 +162,6 @@ def main() -> int:
     flags = parser.parse_args()
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts this in the background has it ignored
     names = [name for name in COMMANDS if name in flags.only]
-    kinds = ("touch", "moment", "process")
     each = [shares(count, names) for count in (flags.count, flags.moments, flags.processes)]
     began, total = time.perf_counter(), Counter[str]()
     print(f"{'command':<20}{'touches':>8}{'faults at them':>16}{'moments':>9}{'processes':>11}{'fell':>6}{'seconds':>9}")
@@ -180,14 +182,15 @@ def main() -> int:
                     found["fell"] += 1
                     print(json.dumps({"command": name, kind: what, "fell": fell}), file=sys.stderr, flush=True)
             total += found
-            row(name, sum(trial.touches.values()), *(found[kind] for kind in kinds), found["fell"], started)
+            row(name, sum(trial.touches.values()), found, started)
         os.chdir(folder)
-    row("all", "", *(total[kind] for kind in kinds), total["fell"], began)
+    row("all", "", total, began)
     return int(total["fell"] > 0)
 
 
-def row(name: str, seen: object, at: int, moments: int, processes: int, fell: int, began: float) -> None:
+def row(name: str, seen: object, found: Mapping[str, int], began: float) -> None:
     """Print one of the table's."""
+    at, moments, processes, fell = (found[kind] for kind in (*KINDS, "fell"))
     took = time.perf_counter() - began
     print(f"{name:<20}{seen:>8}{at:>16}{moments:>9}{processes:>11}{fell:>6}{took:>9.0f}", flush=True)
 

@@ -19,7 +19,8 @@ from fairaudit.artifacts.unfinished import Shards, Unfinished, begin, folder_bes
 from fairaudit.config import InferenceSettings
 from fairaudit.data.images import ImageBatch, ImageBatches
 from fairaudit.engine.forward import Forward
-from fairaudit.engine.predict import Inference, _by_loader, _FailureAt, _Limit, _losses_told, predict
+from fairaudit.engine.lost import losses_told
+from fairaudit.engine.predict import Inference, _by_loader, _FailureAt, _Limit, predict
 from fairaudit.errors import CheckpointError, LostProcessError, OutputError, UnreadableImagesError
 from fairaudit.predictions import FloatArray
 from tests.engine.test_predict import FILES, PREPROCESS, Classifier, Counting, Memory, manifest, network
@@ -153,7 +154,7 @@ class Deadly(Memory):
 def test_a_killed_loader_process_is_one_sentence() -> None:
     batches = ImageBatches(Deadly(FILES), list(FILES), PREPROCESS, 8)
     forward = Forward(Classifier(network()), torch.device("cpu"), "fp32", 8)
-    with pytest.raises(LostProcessError) as caught, _losses_told():
+    with pytest.raises(LostProcessError) as caught, losses_told():
         list(_by_loader(batches, range(5), forward, _Limit(0, 0), 1))
     assert str(caught.value) == (
         "a process that decodes images was killed, perhaps because memory ran out; use fewer --workers"
@@ -165,9 +166,9 @@ def test_a_killed_loader_process_is_told_wherever_torch_hears_of_it() -> None:
     told = _FailureAt(3, CheckpointError("the network does not take these images"))
     told.__cause__ = heard  # the main thread was in the network, whose failures are told so
     for error in (heard, told, ConnectionResetError(104, "Connection reset by peer")):
-        with pytest.raises(LostProcessError), _losses_told():
+        with pytest.raises(LostProcessError), losses_told():
             raise error
-    with pytest.raises(RuntimeError, match="another"), _losses_told():
+    with pytest.raises(RuntimeError, match="another"), losses_told():
         raise RuntimeError("another, caught in DataLoader worker process 0")
 
 

@@ -197,7 +197,8 @@ class Trial:
                 return None
             begun.send_signal(SIGNALS[fault])
             err = begun.communicate()[1].decode()
-        code = begun.returncode if begun.returncode >= 0 else 128 - begun.returncode
+            ended = begun.wait()
+        code = ended if ended >= 0 else 128 - ended
         if fault != "killed":
             return self.judge(code, {CODES[fault], self.code}, err, again, silent=True)
         left = _without_parts(files_below(self.work))
