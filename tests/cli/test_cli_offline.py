@@ -13,6 +13,8 @@ import pytest
 from fairaudit.artifacts.tables import read_predictions
 from tests.cli.conftest import Cli
 
+pytestmark = pytest.mark.training
+
 TINY = (
     "mitigate", "--data", "synthetic", "--data-option", "n=80", "--data-option", "size=16", "--target", "gender", "--by",
     "tone", "--loss", "max-group", "--epochs", "1", "--size", "16", "--seeds", "1", "--min-support", "1",

@@ -13,6 +13,8 @@ from fairaudit.workflows import run_reports
 from fairaudit.workflows.run_reports import described
 from tests.cli.conftest import Cli, files_below
 
+pytestmark = pytest.mark.training
+
 WORDS = ("--y-true", "gender", "--by", "race", "--rule", "accuracy gap by race <= 0.6", "--exit-zero", "-q")
 
 

@@ -15,6 +15,8 @@ import pytest
 from fairaudit.data.images import ImageBatch, ImageBatches
 from tests.cli.conftest import SIZE, Cli, files_below, spawn
 
+pytestmark = pytest.mark.training
+
 LISTEN = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)"  # ignored in the background
 RUN = "from fairaudit.__main__ import main; main()"
 LONG = (

@@ -23,6 +23,8 @@ from fairaudit.workflows import attribute_mask
 from fairaudit.workflows import evaluate as workflow
 from tests.cli.conftest import Cli, Finished, files_below, spawn
 
+pytestmark = pytest.mark.training
+
 SMALL = ("--batch-size", 2, "--workers", 1, "--device", "cpu")
 FILES = ("predictions.parquet", "audit.json", "config.toml")
 LEFT = ["run.unfinished", "run.unfinished/of.json", "run.unfinished/part-0-0.npz", "run.unfinished/part-0-1.npz"]

@@ -20,7 +20,7 @@ from tests.hostile.injecting import FAULTS, SECOND, armed
 from tests.hostile.seeds import make_seeds
 from tests.hostile.trials import Trial
 
-pytestmark = pytest.mark.filterwarnings("default")
+pytestmark = [pytest.mark.filterwarnings("default"), pytest.mark.training]
 
 
 @pytest.fixture(scope="module")
