@@ -61,7 +61,7 @@ Every = Annotated[
 ]
 Approximate = Annotated[
     bool,
-    typer.Option("--approximate", metavar="", help="One pass over each picture: fast and blurred.", rich_help_panel=o.RUN),
+    typer.Option("--approximate", metavar="", help="One pass over each picture: fast, and far from exact.", rich_help_panel=o.RUN),
 ]
 Beside = Annotated[
     list[Path] | None,

@@ -49,10 +49,17 @@ def open_folder(config: MitigateConfig, out: Path, resume: bool) -> None:
 def clear_leftovers(out: Path) -> None:
     """Empty the folder of an experiment of which no epoch was finished; decoded images stay.
 
+    Where something was finished, what a training was still to tidy up when it was stopped goes.
+
     Args:
         out: a folder that ``open_folder`` let pass.
     """
-    if not (out / CONFIG).exists() or _worth_keeping(out):
+    if not (out / CONFIG).exists():
+        return
+    if _worth_keeping(out):
+        for work in out.rglob(".*.training"):
+            if (work.with_name(work.name.removeprefix(".").removesuffix(".training")) / RUN).exists():
+                shutil.rmtree(work, ignore_errors=True)
         return
     for path in out.iterdir():
         if path.name == CACHE:

@@ -90,6 +90,17 @@ def test_an_epoch_a_run_and_a_search_are_kept(tmp_path: Path) -> None:
             open_folder(ONE, folder, False)
 
 
+def test_what_a_finished_training_had_still_to_tidy_up_goes(tmp_path: Path) -> None:
+    folder = held(tmp_path / "run", ONE)  # whose first training is under way
+    begun, over = folder / "erm" / ".seed-0.training", folder / "erm" / ".seed-1.training"
+    over.mkdir()
+    (folder / "erm" / "seed-1").mkdir()
+    (folder / "erm" / "seed-1" / "run.json").touch()
+    clear_leftovers(folder)
+    assert begun.exists()
+    assert not over.exists()
+
+
 def test_a_folder_of_something_else_is_not_cleared(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").touch()
     clear_leftovers(tmp_path)
