@@ -3,9 +3,9 @@
 The convolutions run over the picture, features are averaged in windows as large as a patch, and what the windows say is
 interpolated to the positions. A window sees beyond the borders that a patch ends at, the places' embeddings are averaged
 where patches overlap, and windows lie as far apart as the network's stride, which with the ``imagenet`` stem is 32 pixels.
-``tests/benchmarks/attribution_speed.py`` measures how far such maps are from exact ones: with a classifier of hats at 48 pixels
-(``cifar``) the general maps of both correlate by .13 and their top regions share less than by chance, where every second
-position keeps .90 at a third of the time, every third .87. Look at such a map, and build nothing on it.
+``tests/benchmarks/attribution_speed.py`` measures how far such maps are from exact ones: with a classifier of hats at 48
+pixels (``cifar``) the general maps of both correlate by .13 and their top regions share less than by chance, where every
+second position keeps .90 at a third of the time, every third .87. Look at such a map, and build nothing on it.
 """
 
 from __future__ import annotations

@@ -61,7 +61,9 @@ Every = Annotated[
 ]
 Approximate = Annotated[
     bool,
-    typer.Option("--approximate", metavar="", help="One pass over each picture: fast, and far from exact.", rich_help_panel=o.RUN),
+    typer.Option(
+        "--approximate", metavar="", help="One pass over each picture: fast, far from exact.", rich_help_panel=o.RUN
+    ),
 ]
 Beside = Annotated[
     list[Path] | None,
