@@ -18,7 +18,6 @@ so a hundred million in about half a minute. 16,000 images in 19 s.
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
 import math
 import statistics
@@ -146,7 +145,8 @@ def predictions(rounds: int) -> Line:
 
     def run(n: int) -> Callable[[int], object]:
         names = [f"{i}.jpg" for i in range(n)]
-        store = Memory(dict(zip(names, itertools.cycle(files.values()), strict=False)))
+        different = list(files.values())
+        store = Memory({name: different[i % len(different)] for i, name in enumerate(names)})
         manifest = Manifest(pd.DataFrame({"row": names, "split": "all"}), store, Card("rendered here"))
         settings = InferenceSettings(device="cpu", batch_size=16)
         return lambda _: predict(network, manifest, settings)
@@ -197,7 +197,8 @@ def plot(lines: Sequence[Line], path: Path) -> None:
     figure = Figure(figsize=(4 * len(units), 3.6), layout="constrained")
     FigureCanvasAgg(figure)
     for axes, unit in zip(figure.subplots(1, len(units)), units, strict=True):
-        for line, marker in zip([one for one in lines if one.unit == unit], "osD^", strict=False):
+        for i, line in enumerate(one for one in lines if one.unit == unit):
+            marker = "osD^"[i % 4]
             axes.loglog(line.sizes, line.seconds, marker=marker, label=f"{line.name}: slope {line.slope:.2f}")
         low, high = axes.get_ylim()
         axes.set_ylim(low / 1.5, high * (3 if unit == "rows" else 2))
