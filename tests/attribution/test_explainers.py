@@ -110,27 +110,25 @@ def test_grad_cam_by_hand() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "kind", "channels"),
+    ("name", "kind", "channels", "side"),
     [
-        ("timm/test_resnet", "Sequential", None),
-        ("timm/test_efficientnet", None, None),
-        ("timm/test_convnext", None, None),
-        ("torchvision/mobilenet_v3_small", None, 576),
-        ("torchvision/densenet121", "Sequential", 1024),
-        ("torchvision/squeezenet1_1", None, 2),
+        ("timm/test_resnet", "Sequential", 96, 2),
+        ("timm/test_efficientnet", "BatchNormAct2d", 256, 2),
+        ("timm/test_convnext", "Identity", 64, 2),
+        ("torchvision/mobilenet_v3_small", "Sequential", 576, 2),
+        ("torchvision/densenet121", "Sequential", 1024, 2),
+        ("torchvision/squeezenet1_1", "ReLU", 2, 3),
     ],
 )
-def test_the_last_feature_map(name: str, kind: str | None, channels: int | None) -> None:
+def test_the_last_feature_map(name: str, kind: str, channels: int, side: int) -> None:
     network = build_network(name, 2, {}).eval()
     layer = last_feature_map(network, (64, 64))
     shapes: list[torch.Size] = []
     layer.register_forward_hook(lambda _, __, out: shapes.append(out.shape))
     with torch.no_grad():
         network(torch.zeros(1, 3, 64, 64))
-    assert len(shapes[0]) == 4
-    assert shapes[0][2] > 1
-    assert kind is None or type(layer).__name__ == kind
-    assert channels is None or shapes[0][1] == channels
+    assert type(layer).__name__ == kind
+    assert [tuple(shape) for shape in shapes] == [(1, channels, side, side)]
 
 
 def test_grad_cam_refuses_a_network_without_convolutions() -> None:

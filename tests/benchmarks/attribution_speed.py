@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import argparse
 import statistics
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -40,18 +39,11 @@ from fairaudit.config import Stem
 from fairaudit.data.faces import render, sample_face
 from fairaudit.engine.devices import keep_freed_memory
 from fairaudit.engine.rows import lowered
-from tests.benchmarks.processor import computes_in_bf16
+from tests.benchmarks.processor import computes_in_bf16, processor_seconds
 
 CPU = torch.device("cpu")
 ALONE = 24
 """Patches that are classified one at a time; all 2,401 would take most of a minute a round."""
-
-
-def seconds(work: Callable[[], object]) -> float:
-    """Processor time of one call, which other work on the machine lengthens less than the time on a clock."""
-    begin = time.process_time()
-    work()
-    return time.process_time() - begin
 
 
 def medians(ways: dict[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
@@ -83,10 +75,10 @@ def stems(positions: Positions, width: int, rounds: int) -> list[str]:
         net = RegionNet(positions, 2, stem, width).eval().to(memory_format=torch.channels_last)
         found = medians(
             {
-                "alone": lambda net=net: seconds(lambda: one_at_a_time(net, image)) * len(positions) / ALONE,  # type: ignore[misc]
-                "batched": lambda net=net: seconds(lambda: net.region_logits(image, ids)),  # type: ignore[misc]
+                "alone": lambda net=net: processor_seconds(lambda: one_at_a_time(net, image)) * len(positions) / ALONE,  # type: ignore[misc]
+                "batched": lambda net=net: processor_seconds(lambda: net.region_logits(image, ids)),  # type: ignore[misc]
                 "bare": lambda net=net: bare(net, image, ids),  # type: ignore[misc]
-                **({"lowered": lambda net=net: seconds(lambda: in_bf16(net, image, ids))} if computes_in_bf16() else {}),  # type: ignore[misc]
+                **lowered_too(net, image, ids),
             },
             rounds,
         )
@@ -111,6 +103,13 @@ def one_at_a_time(net: RegionNet, image: Tensor) -> None:
         net.trunk(patch)
 
 
+def lowered_too(net: RegionNet, image: Tensor, ids: Tensor) -> dict[str, Callable[[], float]]:
+    """Half the precision as one more way, where the processor computes in it."""
+    if not computes_in_bf16():
+        return {}
+    return {"lowered": lambda: processor_seconds(lambda: in_bf16(net, image, ids))}
+
+
 def in_bf16(net: RegionNet, image: Tensor, ids: Tensor) -> None:
     """Large batches in half the precision."""
     with lowered(CPU, "bf16"):
@@ -122,7 +121,7 @@ def bare(net: RegionNet, image: Tensor, ids: Tensor) -> float:
     patches = torch.cat([some_of_all(image, ids, net.positions)[0], net.places(ids)], dim=1)
     ready = [some.contiguous(memory_format=torch.channels_last) for some in torch.split(patches, AT_ONCE)]
     trunk = folded(net.trunk)
-    return seconds(lambda: [trunk(some) for some in ready])
+    return processor_seconds(lambda: [trunk(some) for some in ready])
 
 
 def pixels(positions: Positions, rounds: int) -> str:
@@ -140,8 +139,8 @@ def pixels(positions: Positions, rounds: int) -> str:
     times = 20
     found = medians(
         {
-            "loop": lambda: seconds(loop),
-            "products": lambda: seconds(lambda: [to_pixels(regions, positions) for _ in range(times)]) / times,
+            "loop": lambda: processor_seconds(loop),
+            "products": lambda: processor_seconds(lambda: [to_pixels(regions, positions) for _ in range(times)]) / times,
         },
         rounds,
     )
@@ -160,7 +159,7 @@ def errors(net: RegionNet, images: Tensor, temperature: float) -> list[str]:
     def regions(logits: Tensor) -> np.ndarray:
         return confidence(softmax(logits.numpy(), temperature), "top")
 
-    exact_s = seconds(lambda: net.region_logits(images, positions.ids()))
+    exact_s = processor_seconds(lambda: net.region_logits(images, positions.ids()))
     exact = regions(net.region_logits(images, positions.ids()))
     fine, own = general_map(exact, positions), to_pixels(exact, positions)
     lines = ["| way | times faster | general map: r | top 30 %: IoU | specific maps: mean r |", "|---|---|---|---|---|"]
@@ -173,7 +172,7 @@ def errors(net: RegionNet, images: Tensor, temperature: float) -> list[str]:
     if positions.image // (32 if net.stem == "imagenet" else 8) > 1:
         ways.append(("approximate", positions, lambda: approximate_logits(net, images, positions)))
     for name, where, way in ways:
-        taken = seconds(way)
+        taken = processor_seconds(way)
         found = regions(way())
         maps = to_pixels(found, where)
         each = [np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in zip(own, maps, strict=True)]

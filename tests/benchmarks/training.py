@@ -59,7 +59,7 @@ from fairaudit.methods.base import Plan
 from fairaudit.workflows.experiment import opened, prepare_experiment, training_data
 from fairaudit.workflows.study import make_plan
 from tests.benchmarks.inference import Memory, pictures
-from tests.benchmarks.processor import computes_in_bf16
+from tests.benchmarks.processor import computes_in_bf16, processor_seconds
 from tests.benchmarks.rows import Row, markdown
 
 LOOP, FROZEN, DECODED = 0.95, 20.0, 1.0
@@ -168,13 +168,6 @@ def _step(
     torch.autograd.backward(loss)
     optimizer.step()
     return float(loss.detach())
-
-
-def processor_seconds(run: Callable[[], object]) -> float:
-    """Of one call, all threads together."""
-    started = time.process_time()
-    run()
-    return time.process_time() - started
 
 
 def in_turns(contenders: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
