@@ -2,8 +2,8 @@
 
 Every figure is a ratio within one run: what is compared takes turns, a round gives one ratio, and the median is shown with
 the smallest and the largest. ``validate.py`` is timm's; without it what is measured against it is left out. Statistics,
-prediction, training and start-up have scripts of their own in this folder, whose docstrings say what was tried; so have
-attribution, retrieval, decoding at a fraction (``decoding``) and growth (``scaling``), which this table does not repeat.
+prediction, training, attribution and start-up have scripts of their own here, whose docstrings say what was tried;
+so have retrieval, decoding at a fraction (``decoding``) and growth (``scaling``), which this table does not repeat.
 bf16 is measured where the processor computes in it (``--bf16`` measures it anyway).
 """
 
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-from tests.benchmarks import audit_scores, audits, inference, peer, startup, training
+from tests.benchmarks import attribution_speed, audit_scores, audits, inference, peer, startup, training
 from tests.benchmarks.processor import computes_in_bf16, processor
 from tests.benchmarks.rows import Row, markdown
 
@@ -46,6 +46,8 @@ def main(words: Sequence[str] | None = None) -> int:
     rows += audit_scores.rows_of(times, off)
     print("training", file=sys.stderr)
     rows += training.rows_of(max(64, asked.images // 4), asked.rounds, lower)
+    print("attribution", file=sys.stderr)
+    rows += attribution_speed.whole(asked.rounds)
     rows += startup.rows_of(startup.measured(5 * asked.rounds))
     print(f"{os.cpu_count()} cores ({processor()}), torch {torch.__version__}; {asked.images:,} JPEGs of 224 pixels")
     print(f"{asked.rounds} rounds; {'bf16 too' if lower else 'bf16 left out: the processor lacks it'}\n")

@@ -7,13 +7,14 @@ pixel space by two products against Algorithm 1's loop over patches. The error o
 against the exact map is measured on drawn faces with a trained classifier where ``--attribution DIR`` gives one, on an
 untrained one otherwise.
 
-On one core of a 2.8 GHz Xeon without bf16, quiet: ``imagenet`` 8.7 times one patch at a time (7.4 to 10.4 over seven
-rounds; the aim is 10) at the pace of the bare network (1.01); ``cifar`` 1.9 times (the aim, 3.5, was set with bf16): its
-2,401 patches are 2,670 GFLOP, done at 128 GFLOP/s, 70 % of what the core can do, and one patch alone runs at half of that
-already. Pixel space 300 times.
+On one core of a 2.8 GHz Xeon without bf16: ``imagenet`` 13.8 times one patch at a time (the aim is 10) and 1.6 times as
+fast as the network as it was trained, because the last two stages, more than half of the time, are matrix products
+(``attribution/products.py``; before, 8.7). ``cifar`` 1.9 times (the aim, 3.5, was set with bf16): its 2,401 patches are
+2,670 GFLOP, done at 128 GFLOP/s, 70 % of what the core can do, and one patch alone runs at half of that already; its maps
+are too large for products. Pixel space 300 times.
 
 Tried and left out: ``torch.compile`` of the folded network, 1.03 (``imagenet``) and 1.11 times as fast (``cifar``) on one
-core of a processor without bf16, after a first call of 10 to 40 seconds. Batches of 1,200 patches instead of 256 are 1.07
+core of a processor without bf16, after a first call of 10 to 40 seconds. Batches of 1,200 patches instead of 256 are 1.06
 times as fast with ``imagenet`` and need four times the memory.
 """
 
@@ -33,13 +34,14 @@ from fairaudit.attribution.confidence import confidence, softmax
 from fairaudit.attribution.folding import folded
 from fairaudit.attribution.maps import general_map, overlap, to_pixels
 from fairaudit.attribution.patches import Positions, some_of_all
-from fairaudit.attribution.region_net import AT_ONCE, RegionNet
+from fairaudit.attribution.region_net import AT_ONCE, WIDTH, RegionNet
 from fairaudit.attribution.store import open_attribution
 from fairaudit.config import Stem
 from fairaudit.data.faces import render, sample_face
 from fairaudit.engine.devices import keep_freed_memory
 from fairaudit.engine.rows import lowered
 from tests.benchmarks.processor import computes_in_bf16, processor_seconds
+from tests.benchmarks.rows import Row
 
 CPU = torch.device("cpu")
 ALONE = 24
@@ -57,23 +59,25 @@ def medians(ways: dict[str, Callable[[], float]], rounds: int) -> dict[str, list
     return found
 
 
+def over(found: dict[str, list[float]], slow: str, fast: str) -> list[float]:
+    """How many times faster one way is, of each round."""
+    return [a / b for a, b in zip(found[slow], found[fast], strict=True)]
+
+
 def ratio(found: dict[str, list[float]], slow: str, fast: str) -> float:
     """The median over rounds of how many times faster one way is."""
-    return statistics.median(a / b for a, b in zip(found[slow], found[fast], strict=True))
+    return statistics.median(over(found, slow, fast))
 
 
-def stems(positions: Positions, width: int, rounds: int) -> list[str]:
-    """Lines about one image, for both stems."""
-    lines = [
-        "| stem | one patch at a time | batches, fp32 | batches, bf16 | × fp32 | × bf16 | ours ÷ bare, fp32 |",
-        "|---|---|---|---|---|---|---|",
-    ]
+def measured(positions: Positions, width: int, rounds: int) -> dict[Stem, dict[str, list[float]]]:
+    """Seconds of each way to see the patches of one image, for both stems."""
     image = torch.randn(1, 3, positions.image, positions.image)
     ids = positions.ids()
     names: tuple[Stem, ...] = ("imagenet", "cifar")
+    found: dict[Stem, dict[str, list[float]]] = {}
     for stem in names:
         net = RegionNet(positions, 2, stem, width).eval().to(memory_format=torch.channels_last)
-        found = medians(
+        found[stem] = medians(
             {
                 "alone": lambda net=net: processor_seconds(lambda: one_at_a_time(net, image)) * len(positions) / ALONE,  # type: ignore[misc]
                 "batched": lambda net=net: processor_seconds(lambda: net.region_logits(image, ids)),  # type: ignore[misc]
@@ -82,15 +86,39 @@ def stems(positions: Positions, width: int, rounds: int) -> list[str]:
             },
             rounds,
         )
-        times = {name: statistics.median(values) for name, values in found.items()}
+    return found
+
+
+def stems(found: dict[Stem, dict[str, list[float]]]) -> list[str]:
+    """Lines about one image, for both stems."""
+    lines = [
+        "| stem | one patch at a time | batches, fp32 | batches, bf16 | × fp32 | × bf16 | ours ÷ bare, fp32 |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for stem, ways in found.items():
+        times = {name: statistics.median(values) for name, values in ways.items()}
         lines.append(
             f"| {stem} | {times['alone']:.2f} s | {times['batched']:.2f} s | "
             + (f"{times['lowered']:.2f} s" if "lowered" in times else "not here")
-            + f" | {ratio(found, 'alone', 'batched'):.1f} | "
-            + (f"{ratio(found, 'alone', 'lowered'):.1f}" if "lowered" in found else "")
-            + f" | {ratio(found, 'batched', 'bare'):.2f} |"
+            + f" | {ratio(ways, 'alone', 'batched'):.1f} | "
+            + (f"{ratio(ways, 'alone', 'lowered'):.1f}" if "lowered" in ways else "")
+            + f" | {ratio(ways, 'batched', 'bare'):.2f} |"
         )
     return lines
+
+
+def rows_of(found: dict[Stem, dict[str, list[float]]], pixel: dict[str, list[float]]) -> list[Row]:
+    """Rows of the whole table."""
+    rows = []
+    for stem, ways in found.items():
+        what, target = f"attribution, `{stem}` stem", {"imagenet": 10.0, "cifar": 3.5}[stem]
+        rows.append(Row.of(f"{what}, fp32", "one patch at a time", over(ways, "alone", "batched"), target))
+        rows.append(Row.of(f"{what}, fp32", "the bare network", over(ways, "bare", "batched"), round(1 / 1.2, 2)))
+        if "lowered" in ways:
+            aim = 20.0 if stem == "imagenet" else None
+            rows.append(Row.of(f"{what}, bf16", "one patch at a time", over(ways, "alone", "lowered"), aim))
+    rows.append(Row.of("attribution, pixel space", "Algorithm 1's loop", over(pixel, "loop", "products"), 100.0))
+    return rows
 
 
 def one_at_a_time(net: RegionNet, image: Tensor) -> None:
@@ -124,27 +152,43 @@ def bare(net: RegionNet, image: Tensor, ids: Tensor) -> float:
     return processor_seconds(lambda: [trunk(some) for some in ready])
 
 
-def pixels(positions: Positions, rounds: int) -> str:
-    """Pixel space by two products against Algorithm 1."""
-    regions = np.random.default_rng(0).random(len(positions))
+def whole(rounds: int) -> list[Row]:
+    """Rows of the whole table at the paper's sizes, on one thread."""
+    positions, before = Positions(128, 32, 49), torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.inference_mode():
+            return rows_of(measured(positions, WIDTH, rounds), pixels_measured(positions, rounds))
+    finally:
+        torch.set_num_threads(before)
 
-    def loop() -> np.ndarray:
-        total, counts = np.zeros((positions.image,) * 2), np.zeros((positions.image,) * 2)
-        for position, value in enumerate(regions):
-            y, x = positions.corner(position)
-            total[y : y + positions.patch, x : x + positions.patch] += value
-            counts[y : y + positions.patch, x : x + positions.patch] += 1
-        return np.asarray(total / counts)
 
-    times = 20
-    found = medians(
+def loop_over_patches(regions: np.ndarray, positions: Positions) -> np.ndarray:
+    """Algorithm 1."""
+    total, counts = np.zeros((positions.image,) * 2), np.zeros((positions.image,) * 2)
+    for position, value in enumerate(regions):
+        y, x = positions.corner(position)
+        total[y : y + positions.patch, x : x + positions.patch] += value
+        counts[y : y + positions.patch, x : x + positions.patch] += 1
+    return np.asarray(total / counts)
+
+
+def pixels_measured(positions: Positions, rounds: int) -> dict[str, list[float]]:
+    """Seconds of pixel space by Algorithm 1 and by two products."""
+    regions, times = np.random.default_rng(0).random(len(positions)), 20
+    return medians(
         {
-            "loop": lambda: processor_seconds(loop),
+            "loop": lambda: processor_seconds(lambda: loop_over_patches(regions, positions)),
             "products": lambda: processor_seconds(lambda: [to_pixels(regions, positions) for _ in range(times)]) / times,
         },
         rounds,
     )
-    off = float(np.abs(loop() - to_pixels(regions, positions)).max())
+
+
+def pixels(positions: Positions, found: dict[str, list[float]]) -> str:
+    """A line about pixel space."""
+    regions = np.random.default_rng(0).random(len(positions))
+    off = float(np.abs(loop_over_patches(regions, positions) - to_pixels(regions, positions)).max())
     loop_s, products_s = (statistics.median(found[name]) for name in ("loop", "products"))
     return (
         f"pixel space: loop over patches {1e3 * loop_s:.1f} ms, two products {1e6 * products_s:.0f} us, "
@@ -199,8 +243,8 @@ def main(words: Sequence[str] | None = None) -> int:
     keep_freed_memory()
     positions = Positions(asked.size, asked.patch, asked.per_side)
     with torch.inference_mode():
-        print("\n".join(stems(positions, asked.width, asked.rounds)))
-        print(pixels(positions, asked.rounds), flush=True)
+        print("\n".join(stems(measured(positions, asked.width, asked.rounds))))
+        print(pixels(positions, pixels_measured(positions, asked.rounds)), flush=True)
         if asked.attribution is None:
             net, temperature, mean, std = (
                 RegionNet(positions, 2, "imagenet", asked.width).eval(),
