@@ -92,8 +92,10 @@ class FolderStore:
 
     def missing(self, rows: Sequence[str]) -> list[str]:
         """Rows whose file does not exist."""
-        # os.path has no error for a name that the file system does not take, as a label table may hold
-        return [row for row in rows if not os.path.isfile(self.root / row)]  # noqa: PTH113
+        # os.path has no error for a name that the file system does not take, as a label table may hold; a path object per
+        # row takes longer than asking for its file
+        below = os.path.join(self.root, "")  # noqa: PTH118
+        return [row for row in rows if not os.path.isfile(below + row)]  # noqa: PTH113
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +127,8 @@ class Manifest:
         doubled = rows[rows.duplicated()]
         if len(doubled):
             raise DataError(f"{len(doubled)} images are listed more than once, the first is {doubled.iloc[0]!r}")
-        outside = [r for r in rows if leaves_root(r)]
+        # pandas hands out a million texts one by one in seconds, and as one array in hundredths of one
+        outside = [r for r in rows.to_numpy() if leaves_root(r)]
         if outside:
             raise DataError(
                 f"{len(outside)} paths leave the dataset's root, the first is {outside[0]!r}; "
@@ -203,7 +206,9 @@ class Manifest:
 
 def leaves_root(row: str) -> bool:
     """Whether a path is absolute, climbs above its start, or cannot be a path at all."""
-    # plain string work: a path object per row would take a second on 200,000 rows
+    # plain string work, and for most rows a glance: a path object per row would take a second on 200,000 rows
+    if row[:1].isalnum() and row[1:2] != ":" and ".." not in row and "\0" not in row:
+        return False
     parts = row.replace("\\", "/").split("/")
     return parts[0] == "" or ".." in parts or set(parts) <= {"", "."} or "\0" in row or row[1:2] == ":"
 

@@ -7,6 +7,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from fairaudit import plugins
@@ -82,9 +83,9 @@ def check(
         UnknownNameError: a column does not exist.
     """
     unequal = _imbalance(manifest, by or manifest.card.by, target or manifest.card.target)
-    rows = [str(row) for row in manifest.frame["row"]]
+    rows = [str(row) for row in manifest.frame["row"].to_numpy()]
     gone = set(manifest.store.missing(rows))
-    there = manifest.take(~manifest.frame["row"].isin(gone).to_numpy()) if gone else manifest
+    there = manifest.take(np.array([row not in gone for row in rows])) if gone else manifest
     notes = list(manifest.notes)
     found = list(_people(manifest))
     if len(there):

@@ -102,7 +102,7 @@ def load(
     folder = path.parent if images is None else images.expanduser()
     if not folder.is_dir():
         raise DataError(f"there is no folder {folder}, which the option images names")
-    notes += unlabelled_note(image_tree(folder), frame["row"], path.name)
+    notes += unlabelled_note(image_tree(folder), frame["row"].to_numpy(), path.name)
     card = replace(
         CARD,
         target=target,
