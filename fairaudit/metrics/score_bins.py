@@ -17,10 +17,10 @@ from fairaudit.metrics.score_measures import mean_over_classes
 from fairaudit.metrics.scored import SCORED
 from fairaudit.predictions import MISSING, BoolArray, FloatArray, IntArray
 
-_OCTAVES, _FINENESS = 21, 8
-"""Of the odds to either side, which 2^-21 bounds, less than the six decimals of stored scores; each in 2^8 bins."""
+_OCTAVES, _FINENESS = 21, 7
+"""Of the odds to either side, which 2^-21 bounds, less than the six decimals of stored scores; each in 2^7 bins."""
 RANK_BINS = (2 * _OCTAVES << _FINENESS) + 1
-_SMALLEST = np.float32(2.0**-_OCTAVES)
+_SMALLEST = np.float32(2.0**-_OCTAVES).view(np.int32)
 _AT_ONCE = 1 << 15
 """Rows whose numbers stay in a core's cache from one step to the next."""
 
@@ -34,10 +34,10 @@ def rank_bins(score: FloatArray) -> NDArray[np.int32]:
         score: (n,) scores in [0, 1].
     """
     yes = score.astype(np.float32)
-    no = np.maximum(1 - yes, _SMALLEST)
-    np.maximum(yes, _SMALLEST, out=yes)
-    odds = yes.view(np.int32)
-    odds -= no.view(np.int32)
+    odds, against = yes.view(np.int32), (1 - yes).view(np.int32)
+    for side in (odds, against):  # of whole numbers the larger one is found four times as fast
+        np.maximum(side, _SMALLEST, out=side)
+    odds -= against
     odds >>= 23 - _FINENESS
     odds += RANK_BINS // 2
     return odds
@@ -55,11 +55,10 @@ def rank_histograms(score: FloatArray, positive: BoolArray, ids: IntArray, group
     cell = np.empty(len(score), dtype=np.int64)
     for start in range(0, len(score), _AT_ONCE):
         some = slice(start, start + _AT_ONCE)
-        own = cell[some]
-        np.multiply(ids[some], 2, out=own)
-        own += positive[some]
-        own *= RANK_BINS
-        own += rank_bins(score[some])
+        own, odds = cell[some], rank_bins(score[some])
+        odds += np.multiply(positive[some], RANK_BINS, dtype=np.int32)
+        np.multiply(ids[some], 2 * RANK_BINS, out=own)
+        own += odds
     return np.bincount(cell, minlength=groups * 2 * RANK_BINS).reshape(groups, 2, RANK_BINS)
 
 
@@ -69,7 +68,7 @@ def binned(histogram: IntArray) -> Ties:
     Args:
         histogram: (2, b) images of other classes and of the class.
     """
-    kept = histogram[:, histogram.any(0)].astype(np.float64)
+    kept = histogram.take(np.flatnonzero(histogram[0] | histogram[1]), axis=1).astype(np.float64)
     return Ties(kept[1], kept[0])
 
 
