@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import sys
 
+_TOO_SMALL = ("failed to map segment", "cannot allocate memory")
+"""How the loader of shared libraries says that there is no memory."""
+
 
 def main() -> None:
     """Run the command line and exit with its code."""
@@ -13,6 +16,11 @@ def main() -> None:
         code = run()
     except KeyboardInterrupt:  # while it starts or ends, when nobody listens yet or any more
         code = 130
+    except (MemoryError, ImportError) as error:  # never the interpreter's own code, 1, which says that a rule failed
+        small = isinstance(error, MemoryError) or any(words in str(error).casefold() for words in _TOO_SMALL)
+        said = "there is not enough memory to start" if small else f"it cannot start, install it again: {error}"
+        sys.stderr.write(f"fairaudit: {said}\n")
+        code = 2 if small else 70
     sys.exit(code)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from functools import cache
@@ -19,6 +18,7 @@ from fairaudit.cli.data import data
 from fairaudit.cli.data_subset import subset
 from fairaudit.cli.demo import demo
 from fairaudit.cli.embed import embed
+from fairaudit.cli.endings import ending
 from fairaudit.cli.evaluate import evaluate
 from fairaudit.cli.explain import explain
 from fairaudit.cli.gate import gate
@@ -33,7 +33,7 @@ from fairaudit.cli.sweep import sweep
 from fairaudit.cli.verbose import told
 from fairaudit.errors import FairauditError
 
-INTERNAL_ERROR, INTERRUPTED, TERMINATED = 70, 130, 143
+INTERRUPTED, TERMINATED = 130, 143
 # What every misuse of the command line is. Typer has its own copy of Click or depends on it, as its version has it, and
 # exports only this descendant.
 _USAGE: type[Exception] = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "UsageError")
@@ -116,13 +116,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         except Terminated:
             say("fairaudit: terminated")
             return TERMINATED
-        except OSError as error:
-            return _internal(error) if error.errno is None else _failed(error)
         except Exception as error:
-            if _deserted(error):
-                say("fairaudit: another process of this run has ended, and its share of the work is missing")
-                return 2
-            return _starved(error) if _lacks_memory(error) else _internal(error)
+            return ending(error)
         if code == INTERRUPTED:  # Typer turns Ctrl-C into this code itself, without a word
             say("fairaudit: interrupted")
         return code
@@ -134,49 +129,3 @@ def _misused(error: Exception) -> int:
     if type(error).__name__ != "NoArgsIsHelpError":  # where the help has been printed already
         say(f"fairaudit: {text[:1].lower()}{text[1:].rstrip('.')}")
     return 2
-
-
-def _lacks_memory(error: Exception) -> bool:
-    """Whether the machine is too small: Python, numpy and Arrow say so by one class, torch by its own or by its words."""
-    return isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError) and ("can't allocate memory" in str(error) or "OutOfMemory" in type(error).__name__)
-    )
-
-
-def _deserted(error: Exception) -> bool:
-    """Whether one of several processes waited for another that is gone; torch's backends say so by names and words."""
-    several = int(os.environ.get("WORLD_SIZE") or 1) > 1
-    told = type(error).__name__.startswith("Dist") or "gloo" in str(error) or "onnection closed by peer" in str(error)
-    return several and isinstance(error, RuntimeError) and told
-
-
-def _starved(error: Exception) -> int:
-    what = " ".join(str(error).split())[:300]
-    say(
-        f"fairaudit: there is not enough memory{f' ({what})' if what else ''}; "
-        "use a smaller file, batch or image size, or a larger machine"
-    )
-    return 2
-
-
-def _failed(error: OSError) -> int:
-    """What the system could not do where nobody expected it: a broken disk, a file that vanished under way."""
-    _trace()
-    what = error.filename if error.filename is not None else "a file"
-    say(f"fairaudit: {os.fsdecode(what) if isinstance(what, bytes) else what} cannot be used: {error.strerror or error}")
-    return 2
-
-
-def _internal(error: Exception) -> int:
-    """A fault of ours must never look like a failed rule, which exits 1."""
-    _trace()
-    what = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
-    say(f"fairaudit: internal error, please report it: {what} (FAIRAUDIT_DEBUG=1 shows where)")
-    return INTERNAL_ERROR
-
-
-def _trace() -> None:
-    if os.environ.get("FAIRAUDIT_DEBUG"):
-        import traceback
-
-        traceback.print_exc()
