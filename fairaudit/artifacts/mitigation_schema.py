@@ -32,6 +32,7 @@ class NumberRecord(_Record):
         description="what both tests show (with one seed: the one over images)"
     )
     by_seed: list[float | None] = Field(default=[], description="the value of each run, in their order; from version 2 on")
+    group: dict[str, str] | None = Field(default=None, description="of a group's own number; from version 3 on")
 
 
 class LoserRecord(_Record):
@@ -77,6 +78,7 @@ class ArmRecord(_Record):
     losers: list[LoserRecord]
     on_front: bool = Field(description="no other arm has both a higher accuracy and a smaller gap (first grouping)")
     notes: list[str]
+    groups: list[NumberRecord] = Field(default=[], description="accuracy of every group; from version 3 on")
 
 
 class ExperimentSettings(_Record):

@@ -110,7 +110,7 @@ def _points(result: MitigationResult) -> Iterator[tuple[Mark | None, str]]:
     yield from ((_mark(one.trend, one.mark), one.text) for one in said.verdicts(result))
     for arm in said.others(result):
         for one in arm.losers[:1]:
-            yield _mark("worse" if one.shown else "undecided"), said.loss(arm, one)
+            yield _mark("worse" if one.shown else "undecided"), said.loss(result, arm, one)
 
 
 def _summed(result: MitigationResult) -> Iterator[tuple[Mark | None, str]]:
@@ -118,7 +118,7 @@ def _summed(result: MitigationResult) -> Iterator[tuple[Mark | None, str]]:
     by = said.groupings(result)[0]
     for arm in [arm for arm in result.arms if arm.on_front][:_FEW]:
         accuracy, gap = (said.value(arm.number("accuracy", kind, by if kind else ())) for kind in (None, "gap"))
-        yield None, f"{said.FRONT} {words.clean(arm.name)}: accuracy {accuracy}, gap {gap}"
+        yield None, f"{said.FRONT} {said.short_name(result, arm)}: accuracy {accuracy}, gap {gap}"
     lost = said.lost_groups(result)
     for group, n in lost[:_FEW]:
         yield _mark("worse"), f"{group} lost most under {words.count(n, 'arm')}, and the loss is shown"
@@ -143,8 +143,24 @@ def _grouping(result: MitigationResult, by: tuple[str, ...], figures: Mapping[st
     below = "; below each number, the change from the baseline" if said.others(result) else ""
     parts.append(Table(f"Every arm by {name}{below}", columns, rows,
                        [f"{text[0].upper()}{text[1:]}." for text in said.reading(result)]))  # fmt: skip
+    parts += _served(result, by)
     parts.append(Folded(f"Intervals and p-values by {name}", [_intervals(result, by)]))
     return Section(anchor("by", *by), f"By {name}", parts)
+
+
+def _served(result: MitigationResult, by: tuple[str, ...]) -> Iterator[Part]:
+    """Accuracy of every group, a row each; folded away where groups are many."""
+    groups = [one.group for one in said.served(result.arms[0], by)]
+    if not groups:
+        return
+    columns: list[Column | str] = ["group", *(Column(said.short_name(result, arm), True) for arm in result.arms)]
+    found = [{words.group_name(one.group): one for one in said.served(arm, by)} for arm in result.arms]
+    rows: list[list[Cell | str]] = [
+        [words.group_name(group), *(_cell(arm.get(words.group_name(group))) for arm in found)] for group in groups
+    ]
+    notes = ["p is adjusted over the groups (Holm)."] if said.others(result) else []
+    table = Table(f"Accuracy of every group by {words.grouping_name(by)}", columns, rows, notes)
+    yield table if len(groups) <= _FEW else Folded(f"Accuracy of {words.count(len(groups), 'group')}", [table])
 
 
 def _arm(result: MitigationResult, arm: ArmResult, by: tuple[str, ...]) -> Cell:
@@ -166,7 +182,7 @@ def _intervals(result: MitigationResult, by: tuple[str, ...]) -> Table:
     columns: list[Column | str] = ["arm", "number", *(Column(head, True) for head in heads)]
     several = int(result.settings["seeds"]) > 1
     rows: list[list[Cell | str]] = [
-        [words.clean(arm.name), said.named(one), *_whole(one, several)]
+        [said.short_name(result, arm), said.named(one), *_whole(one, several)]
         for arm in result.arms
         for one in arm.numbers
         if one.by in ((), by)
@@ -201,7 +217,7 @@ def _losers(result: MitigationResult) -> Iterator[Part]:
             before, after = (Cell(words.number(value), value=value) for value in (one.before, one.after))
             group = Cell(words.group_name(one.group), strong=one.shown)
             tested = Cell(p, _mark("worse") if one.shown else None, one.p)
-            rows.append([words.clean(arm.name), words.grouping_name(one.by), group, before, after, tested])
+            rows.append([said.short_name(result, arm), words.grouping_name(one.by), group, before, after, tested])
     if rows:
         columns: list[Column | str] = ["arm", "grouping", "group", *(Column(n, True) for n in ("before", "after", "p"))]
         notes = [
@@ -236,7 +252,7 @@ def _notes(result: MitigationResult) -> Iterator[Part]:
         yield Points(notes)
     told = [(arm, arm.notes) for arm in result.arms if arm.notes]
     for arm, own in told:
-        yield Points([words.clean(note) for note in own], f"{words.clean(arm.name)}:")
+        yield Points([words.clean(note) for note in own], f"{said.short_name(result, arm)}:")
 
 
 def _settings(result: MitigationResult) -> Iterator[tuple[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,11 +15,14 @@ from fairaudit.results.mitigation import ArmResult, Loser, MitigationResult, Num
 MARKS = {"better": "✓", "worse": "✗", "higher": "↑", "lower": "↓", "undecided": " "}
 FRONT = "◆"
 FRONT_SAYS = f"{FRONT} no other arm has both a higher accuracy and a smaller gap"
+FEW_GROUPS = 4
+"""Groups whose own accuracy stands in the tables of text; a page and CSV have those of every group."""
 NOTES = 4
 """Sentences of one arm that are shown; each seed may have its own."""
 UNDEFINED = "undefined: a group has too few images, or none of a class; audit.json of each run gives the reason"
 TOGETHER = "an image is right where every target is; audit_TARGET.json of each run is of one target by itself"
 
+_NAMED = re.compile(r"([^()=,]+)((?:\([^()=,]+=[^()=,]*(?:,[^()=,]+=[^()=,]*)*\))+)")
 _COLUMNS = (("accuracy", None, "accuracy"), ("accuracy", "worst_group", "worst group"), ("accuracy", "gap", "gap"))
 _F1 = (("f1", "gap", "F1 gap"), ("f1[macro]", "gap", "F1 gap"))
 _KINDS = {None: "", "worst_group": "worst group", "gap": "gap", "spread": "spread"}
@@ -77,14 +81,59 @@ def columns(result: MitigationResult, by: tuple[str, ...]) -> list[tuple[str, st
     return [*_COLUMNS, *(f for f in _F1 if result.arms[0].number(f[0], f[1], by) is not None)]
 
 
+def served(arm: ArmResult, by: tuple[str, ...]) -> list[Number]:
+    """Accuracy of every group of a grouping; none of a record that does not say."""
+    return [one for one in arm.groups if one.by == by]
+
+
+def headings(result: MitigationResult, by: tuple[str, ...]) -> list[str]:
+    """Of the columns of tables of text: the accuracies of few groups stand before what is made of them."""
+    first, *rest = [title for _, _, title in columns(result, by)]
+    return [first, *(words.group_name(one.group) for one in _few(result, result.arms[0], by)), *rest]
+
+
 def numbers(result: MitigationResult, arm: ArmResult, by: tuple[str, ...]) -> list[Number | None]:
     """The numbers of an arm below these headings."""
-    return [arm.number(metric, kind, by if kind else ()) for metric, kind, _ in columns(result, by)]
+    first, *rest = [arm.number(metric, kind, by if kind else ()) for metric, kind, _ in columns(result, by)]
+    return [first, *_few(result, arm, by), *rest]
+
+
+def _few(result: MitigationResult, arm: ArmResult, by: tuple[str, ...]) -> list[Number]:
+    known = all(len(served(one, by)) == len(served(result.arms[0], by)) for one in result.arms)
+    return served(arm, by) if known and len(served(arm, by)) <= FEW_GROUPS else []
 
 
 def arm_name(result: MitigationResult, arm: ArmResult, by: tuple[str, ...]) -> str:
     """An arm as tables name it, marked where it is on the front of this grouping."""
-    return words.clean(arm.name) + (f" {FRONT}" if arm.on_front and by == groupings(result)[0] else "")
+    return short_name(result, arm) + (f" {FRONT}" if arm.on_front and by == groupings(result)[0] else "")
+
+
+def short_name(result: MitigationResult, arm: ArmResult) -> str:
+    """An arm without the settings that all arms of its kind share, as in a sweep.
+
+    Args:
+        result: the experiment.
+        arm: one of its arms.
+    """
+    head, brackets = _parts(arm.name)
+    shared = common(result).get(head, ())
+    own = [[one for one in bracket if one not in shared] for bracket in brackets]
+    return words.clean(head + "".join(f"({','.join(bracket)})" for bracket in own if bracket))
+
+
+def common(result: MitigationResult) -> dict[str, tuple[str, ...]]:
+    """Loss or method → settings that all of its arms share, where there are several that differ in others."""
+    of_each: dict[str, list[list[str]]] = {}
+    for head, brackets in (_parts(arm.name) for arm in result.arms):
+        of_each.setdefault(head, []).append([one for bracket in brackets for one in bracket])
+    found = {head: [one for one in some[0] if all(one in other for other in some)] for head, some in of_each.items()}
+    return {head: tuple(found[head]) for head, some in of_each.items() if len(some) > 1 and found[head]}
+
+
+def _parts(name: str) -> tuple[str, list[list[str]]]:
+    """``focal(gamma=1)(lr=0.1)`` → what is before the brackets, and the settings in each; other names stay whole."""
+    found = _NAMED.fullmatch(name)
+    return (name, []) if found is None else (found[1], [one.split(",") for one in found[2][1:-1].split(")(")])
 
 
 def value(one: Number | None) -> str:
@@ -130,9 +179,9 @@ def verdicts(result: MitigationResult) -> Iterable[Said]:
         for trend in ("worse", "lower", "better", "higher"):
             own = [f"{named(one)} {words.number(one.change, signed=True)}" for one in found if one.trend == trend]
             if own:
-                yield Said(trend, f"{words.clean(arm.name)} is {trend}: {', '.join(own)}")
+                yield Said(trend, f"{short_name(result, arm)} is {trend}: {', '.join(own)}")
         if not found:
-            silent.append(words.clean(arm.name))
+            silent.append(short_name(result, arm))
     if silent:
         which = "any arm" if len(silent) == len(others(result)) else ", ".join(silent)
         yield Said("undecided", f"no change is shown for {which}, and none is ruled out")
@@ -145,13 +194,13 @@ def lost_groups(result: MitigationResult) -> list[tuple[str, int]]:
     return Counter(names).most_common()
 
 
-def loss(arm: ArmResult, loser: Loser) -> str:
+def loss(result: MitigationResult, arm: ArmResult, loser: Loser) -> str:
     """Who lost most under an arm, and whether that is shown."""
     group = words.clean(group_label(loser.group))
     p = "p < .001" if loser.p < 0.001 else f"p = {loser.p:.3f}"
     p = "no test: nothing scatters" if math.isnan(loser.p) else f"{p} after Holm"
     shown = "" if loser.shown else ", not shown"
-    return f"{words.clean(arm.name)} costs {group} most: accuracy {loser.before:.3f} → {loser.after:.3f} ({p}{shown})"
+    return f"{short_name(result, arm)} costs {group} most: accuracy {loser.before:.3f} → {loser.after:.3f} ({p}{shown})"
 
 
 def how_shown(result: MitigationResult) -> str:
@@ -167,6 +216,10 @@ def reading(result: MitigationResult) -> Iterable[str]:
     """How to read the tables: what marks mean, and what is undefined."""
     if others(result):
         yield how_shown(result)
+    for head, settings in common(result).items():
+        yield f"every {words.clean(head)} has {', '.join(map(words.clean, settings))}"
+    if any(_few(result, result.arms[0], by) for by in groupings(result)) and others(result):
+        yield "p of a group is adjusted over the groups (Holm)"
     if any(math.isnan(n.value) for arm in result.arms for n in arm.numbers):
         yield UNDEFINED
     if any(arm.on_front for arm in result.arms) and len(result.arms) > 1:
@@ -178,9 +231,9 @@ def sentences(result: MitigationResult) -> Iterable[str]:
     if len(result.settings["target"]) > 1:
         yield TOGETHER
     for arm in result.arms:
-        yield from (loss(arm, loser) for loser in arm.losers)
+        yield from (loss(result, arm, loser) for loser in arm.losers)
     yield from reading(result)
     for arm in result.arms:
-        yield from (f"{words.clean(arm.name)}: {words.clean(note)}" for note in arm.notes[:NOTES])
+        yield from (f"{short_name(result, arm)}: {words.clean(note)}" for note in arm.notes[:NOTES])
         if len(arm.notes) > NOTES:
-            yield f"{words.clean(arm.name)}: {len(arm.notes) - NOTES} more sentences are in mitigation.json"
+            yield f"{short_name(result, arm)}: {len(arm.notes) - NOTES} more sentences are in mitigation.json"

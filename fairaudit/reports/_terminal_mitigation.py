@@ -49,9 +49,9 @@ def _table(result: MitigationResult, by: tuple[str, ...], width: int) -> Iterabl
     for arm in result.arms:
         name = said.arm_name(result, arm, by)
         # arms of a sweep have long names, which break where a setting begins
-        names.append(Text(name if len(name) <= _NAME else name.replace("(", "\n  (")))
+        names.append(Text(name if len(name) <= _NAME else name.replace("(", "\n  (").replace(",", ",\n   ")))
         cells.append([_cell(one, arm.name in compared) for one in said.numbers(result, arm, by)])
-    heads = [title for _, _, title in said.columns(result, by)]
+    heads = said.headings(result, by)
     columns = [TextColumn(head, list(own), right=True) for head, own in zip(heads, zip(*cells, strict=True), strict=True)]
     yield from tables([TextColumn("", names)], columns, width)
 

@@ -31,10 +31,11 @@ CHANGES = (
 """Of a comparison: models, whose number, before and after, and the change with its limits; ``kind`` as in ``HEADER``."""
 
 NUMBERS = (
-    "arm", "metric", "kind", "by", "value", "sd", "change", "ci_low", "ci_high", "p_seeds", "image_low", "image_high",
-    "p_images", "trend", "on_front",
+    "arm", "metric", "kind", "by", "group", "value", "sd", "change", "ci_low", "ci_high", "p_seeds", "image_low",
+    "image_high", "p_images", "trend", "on_front",
 )  # fmt: skip
-"""Of an experiment: ``kind`` is empty for all images, limits and p are of the change over seeds and over images."""
+"""Of an experiment: ``kind`` is empty for all images and for a group's own number; limits and p are of the change over
+seeds and over images."""
 
 
 def render(result: AuditResult) -> str:
@@ -131,9 +132,9 @@ def _change(c: Change) -> Row:
 
 def _arms(result: MitigationResult) -> Iterator[Row]:
     for arm in result.arms:
-        for n in arm.numbers:
+        for n in (*arm.numbers, *arm.groups):
             numbers = (n.value, n.sd, n.change, n.ci_low, n.ci_high, n.p_seeds, n.image_low, n.image_high, n.p_images)
-            names = [arm.name, n.metric, n.kind or "", " ".join(n.by)]
+            names = [arm.name, n.metric, n.kind or "", " ".join(n.by), _spelt(n.group)]
             yield [*names, *map(_number, numbers), n.trend, "yes" if arm.on_front else "no"]
 
 

@@ -93,7 +93,7 @@ def render_mitigation(result: MitigationResult) -> str:
     if found := [f"- {one.mark} {_safe(one.text)}" for one in mitigated.verdicts(result)]:
         lines += ["", *found]
     for by in mitigated.groupings(result):
-        heads = [title for _, _, title in mitigated.columns(result, by)]
+        heads = [_safe(head) for head in mitigated.headings(result, by)]
         rows = [
             [_safe(mitigated.arm_name(result, arm, by)), *map(_number, mitigated.numbers(result, arm, by))]
             for arm in result.arms

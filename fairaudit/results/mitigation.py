@@ -11,9 +11,9 @@ from fairaudit.results.audit import Group
 from fairaudit.results.lines import laid_out
 from fairaudit.results.plain import plain
 
-MITIGATION_VERSION = 2
-READABLE = (1, MITIGATION_VERSION)
-"""Versions of the layout that can be read; the first has neither epochs nor the numbers of each seed."""
+MITIGATION_VERSION = 3
+READABLE = (1, 2, MITIGATION_VERSION)
+"""Versions of the layout that can be read: the first has neither epochs nor numbers of each seed, the second no groups."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class Number:
         p_images: of the change over images.
         trend: better, worse, higher, lower or undecided: what both tests show (with one seed: the one over images).
         by_seed: the value of each run, in their order; empty where the record does not say.
+        group: which one of the grouping, of a group's own number.
     """
 
     metric: str
@@ -51,6 +52,7 @@ class Number:
     p_images: float
     trend: str
     by_seed: tuple[float, ...] = ()
+    group: Group | None = None
 
 
 @dataclass(frozen=True)
@@ -145,6 +147,7 @@ class ArmResult:
         losers: per grouping, the group that lost most; empty for the baseline, and where no group lost.
         on_front: whether no other arm has both a higher accuracy and a smaller accuracy gap (first grouping).
         notes: what the method said, a sentence each.
+        groups: accuracy of every group of every grouping; p-values are adjusted over the groups (Holm).
     """
 
     name: str
@@ -155,6 +158,7 @@ class ArmResult:
     losers: tuple[Loser, ...]
     on_front: bool
     notes: tuple[str, ...] = ()
+    groups: tuple[Number, ...] = ()
 
     def number(self, metric: str, kind: str | None, by: tuple[str, ...] = ()) -> Number | None:
         """The number of that name, or None."""
@@ -232,14 +236,16 @@ def _arm(record: Mapping[str, Any]) -> ArmResult:
         tuple(Loser(**{**one, "by": tuple(one["by"]), "p": _real(one["p"])}) for one in record["losers"]),
         record["on_front"],
         tuple(record["notes"]),
+        tuple(_number(number) for number in record.get("groups", ())),
     )
 
 
 def _number(record: Mapping[str, Any]) -> Number:
     texts: dict[str, Any] = {key: record[key] for key in ("metric", "kind", "trend")}
-    values: dict[str, Any] = {key: _real(value) for key, value in record.items() if key not in (*texts, "by", "by_seed")}
+    named = (*texts, "by", "by_seed", "group")
+    values: dict[str, Any] = {key: _real(value) for key, value in record.items() if key not in named}
     by_seed = tuple(map(_real, record.get("by_seed", ())))
-    return Number(**texts, **values, by=tuple(record["by"]), by_seed=by_seed)
+    return Number(**texts, **values, by=tuple(record["by"]), by_seed=by_seed, group=record.get("group"))
 
 
 def _epoch(record: Mapping[str, Any]) -> Epoch:

@@ -9,11 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from fairaudit.results import Group
 from fairaudit.results.mitigation import Epoch
 from fairaudit.workflows.run_folders import AUDIT, HISTORY, RUN
 
 Named = tuple[str, str | None, tuple[str, ...]]
 """Metric, kind and grouping of a number."""
+OfGroup = tuple[tuple[str, ...], frozenset[tuple[str, str]]]
+"""A grouping, and the levels of one group of it."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,7 @@ class Told:
         epochs: of the last stage.
         notes: what the method said.
         values: number → its value on the test images, as the run's own audit has it.
+        served: group → its accuracy, likewise.
     """
 
     selected: int
@@ -33,6 +37,7 @@ class Told:
     epochs: tuple[Epoch, ...]
     notes: tuple[str, ...]
     values: Mapping[Named, float]
+    served: Mapping[OfGroup, float]
 
 
 def read_run(folder: Path) -> Told:
@@ -41,15 +46,26 @@ def read_run(folder: Path) -> Told:
     Args:
         folder: where it is.
     """
-    record = _read(folder / RUN)
+    record, audit = _read(folder / RUN), _read(folder / AUDIT)
     selected = [stage["epoch"] for stage in record["selected"].values()]
     return Told(
         selected[-1] if selected else 0,
         float(sum(record["seconds"].values())),
         _epochs(_read(folder / HISTORY)),
         tuple(record["notes"]),
-        _values(_read(folder / AUDIT)),
+        _values(audit),
+        _served(audit),
     )
+
+
+def of_group(by: tuple[str, ...], group: Group | None) -> OfGroup:
+    """What a group's accuracy is found by.
+
+    Args:
+        by: its grouping.
+        group: its levels.
+    """
+    return by, frozenset((group or {}).items())
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -79,6 +95,15 @@ def _values(audit: Mapping[str, Any]) -> dict[Named, float]:
                 if one["kind"] in ("worst_group", "gap", "spread"):
                     found[one["metric"], one["kind"], tuple(grouping["by"])] = _real(one["value"])
     return found
+
+
+def _served(audit: Mapping[str, Any]) -> dict[OfGroup, float]:
+    return {
+        of_group(tuple(grouping["by"]), one["group"]): _real(one["metrics"]["accuracy"]["value"])
+        for grouping in audit["groupings"]
+        for one in grouping["groups"]
+        if not grouping.get("given") and "accuracy" in one["metrics"]
+    }
 
 
 def _real(value: float | None) -> float:

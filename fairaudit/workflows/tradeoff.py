@@ -27,7 +27,7 @@ from fairaudit.workflows.compare import Side, compare
 from fairaudit.workflows.experiment import Experiment
 from fairaudit.workflows.labels import columns_of
 from fairaudit.workflows.run_folders import COMPARISON, PREDICTIONS, RECORD, TRADEOFF, run_folder
-from fairaudit.workflows.seed_runs import read_run
+from fairaudit.workflows.seed_runs import of_group, read_run
 
 OVER_GROUPS = ("worst_group", "gap", "spread")
 UNDECIDED = "undecided"
@@ -151,9 +151,13 @@ def _arm(
         replace(_number(*named, one, other, alone), by_seed=tuple(run.values.get(named, math.nan) for run in told))
         for named in _asked(other)
     )
+    groups = tuple(
+        replace(one, by_seed=tuple(run.served.get(of_group(one.by, one.group), math.nan) for run in told))
+        for one in _groups(one, other, alone)
+    )
     losers = () if alone else tuple(_losers(one or other, 1 - config.audit.confidence))
     notes = tuple(_told([run.notes for run in told]))
-    return ArmResult(arm.name, arm.loss, arm.method, runs, numbers, losers, False, notes)
+    return ArmResult(arm.name, arm.loss, arm.method, runs, numbers, losers, False, notes, groups)
 
 
 def _told(notes: Sequence[Sequence[str]]) -> Iterable[str]:
@@ -182,30 +186,55 @@ def _asked(pair: PairComparison) -> Iterable[tuple[str, str | None, tuple[str, .
 def _number(
     metric: str, kind: str | None, by: tuple[str, ...], seeds: PairComparison | None, images: PairComparison, alone: bool
 ) -> Number:
-    over_images = _find(images, metric, kind, by)
-    over_seeds = over_images if seeds is None else _find(seeds, metric, kind, by)
-    several = seeds is not None
-    own = over_seeds.after
+    over_seeds = None if seeds is None else _find(seeds, metric, kind, by)
+    return _told_of(over_seeds, _find(images, metric, kind, by), by, alone)
+
+
+def _groups(seeds: PairComparison | None, images: PairComparison, alone: bool) -> Iterable[Number]:
+    """Accuracy of every group; p-values are adjusted over the groups of a grouping."""
+    for i, grouping in enumerate(images.groupings):
+        for over_images in grouping.changes:
+            if over_images.metric != "accuracy" or over_images.kind is not None or over_images.group is None:
+                continue
+            over_seeds = None
+            if seeds is not None:
+                own = (
+                    c
+                    for c in seeds.groupings[i].changes
+                    if (c.metric, c.kind, c.group) == ("accuracy", None, over_images.group)
+                )
+                over_seeds = next(own)
+            yield _told_of(over_seeds, over_images, grouping.by, alone)
+
+
+def _told_of(over_seeds: Change | None, over_images: Change, by: tuple[str, ...], alone: bool) -> Number:
+    told = over_images if over_seeds is None else over_seeds
+    metric, kind, group, none = told.metric, told.kind, told.group, math.nan
+    sd = none if told.sd is None else told.sd[1]
     if alone:
-        none = math.nan
-        sd = over_seeds.sd[1] if over_seeds.sd is not None else none
-        return Number(metric, kind, by, own.value, sd, none, none, none, none, none, none, none, UNDECIDED)
-    change, shown = over_seeds.change, [over_images, over_seeds]
-    trends = {c.trend.value for c in shown}
+        return Number(
+            metric, kind, by, told.after.value, sd, none, none, none, none, none, none, none, UNDECIDED, group=group
+        )
+    trends = {over_images.trend.value, told.trend.value}
+
+    def p(one: Change) -> float:
+        return one.p if group is None else one.p_adjusted
+
     return Number(
         metric,
         kind,
         by,
-        own.value,
-        over_seeds.sd[1] if over_seeds.sd is not None else math.nan,
-        change.value,
-        change.ci_low,
-        change.ci_high,
-        over_seeds.p if several else math.nan,
+        told.after.value,
+        sd,
+        told.change.value,
+        told.change.ci_low,
+        told.change.ci_high,
+        none if over_seeds is None else p(over_seeds),
         over_images.change.ci_low,
         over_images.change.ci_high,
-        over_images.p,
+        p(over_images),
         trends.pop() if len(trends) == 1 else UNDECIDED,
+        group=group,
     )
 
 

@@ -59,6 +59,7 @@ values = st.builds(
     Number, texts, st.sampled_from([None, "worst_group", "gap", "spread"]), bys, numbers, deviations,
     numbers, numbers, numbers, chances, numbers, numbers, chances,
     st.sampled_from(["better", "worse", "higher", "lower", "undecided"]), st.lists(numbers, max_size=2).map(tuple),
+    st.none() | st.dictionaries(texts, texts, max_size=2),
 )  # fmt: skip
 losers = st.builds(
     Loser, bys, st.dictionaries(texts, texts, max_size=2), st.floats(0, 1), st.floats(0, 1), chances, st.booleans()
@@ -71,6 +72,7 @@ arms = st.builds(
     ArmResult, texts, texts, st.none() | texts,
     st.lists(runs, max_size=2).map(tuple), st.lists(values, max_size=2).map(tuple),
     st.lists(losers, max_size=2).map(tuple), st.booleans(), st.lists(texts, max_size=2).map(tuple),
+    st.lists(values, max_size=2).map(tuple),
 )  # fmt: skip
 
 
@@ -90,11 +92,12 @@ def test_the_first_version_is_read_without_epochs_and_seeds(tmp_path: Path) -> N
         for run in arm["runs"]:
             del run["epochs"]
         for number in arm["numbers"]:
-            del number["by_seed"]
+            del number["by_seed"], number["group"]
+        del arm["groups"]
     (tmp_path / "mitigation.json").write_text(json.dumps(record))
     found = read_mitigation(tmp_path)
-    assert found.schema_version == 2
-    assert (found.arms[1].runs[0].epochs, found.arms[1].numbers[0].by_seed) == ((), ())
+    assert found.schema_version == 3
+    assert (found.arms[1].runs[0].epochs, found.arms[1].numbers[0].by_seed, found.arms[1].groups) == ((), (), ())
     assert found.arms[1].numbers[2].value == 0.06
 
 
@@ -123,7 +126,7 @@ def test_what_cannot_be_read_is_refused_in_one_sentence(tmp_path: Path) -> None:
     refused("[", "is not valid JSON")
     refused({"schema_version": 1, "comparisons": []}, "is not an experiment; name what 'fairaudit mitigate' wrote")
     refused(
-        {**record, "schema_version": 9}, "has the schema version 9, and this fairaudit reads versions 1 to 2; run the exp"
+        {**record, "schema_version": 9}, "has the schema version 9, and this fairaudit reads versions 1 to 3; run the exp"
     )
     refused({**record, "schema_version": True}, "has the schema version True")
     refused({**record, "mood": 1}, "is not a valid experiment: mood: extra inputs are not permitted")

@@ -18,6 +18,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from fairaudit.attribution.masks import KINDS
 from fairaudit.data.faces import another_picture, render, sample_face
 from fairaudit.data.sources.celeba import ATTRIBUTES
 from tests.cli.conftest import GENDERS, RACES, Cli, Finished
@@ -63,6 +64,7 @@ def test_there_is_nothing_else() -> None:
         "s3_baseline.toml",
         "s3_recogniser.toml",
         "slurm_evaluate.sh",
+        "sweep_celeba_attribution.toml",
         "sweep_fairface.toml",
     ]
 
@@ -294,3 +296,14 @@ def test_the_place_of_a_smile_is_masked_on_celeba(project: Cli) -> None:
         "erm", "general-mask", "general-noise", "specific-mask", "specific-noise",
     ]  # fmt: skip
     assert done.record["settings"]["target"] == ["Male"]
+    *prepared, table, balanced = commands("sweep_celeba_attribution.toml")
+    assert prepared == [subset, fit]
+    assert tuple(sorted(tomllib.loads(Path(table[2]).read_text())["grid"]["method.kind"])) == tuple(sorted(KINDS))
+    grid = ("--grid", "method.kind=general-mask,specific-noise", "--grid", "method.quantile=0.6,0.95")
+    done = project(*table, *small, *grid, "--seeds", 1, "--format", "json")
+    assert done.code == 0, done.err
+    baseline, *masked = done.record["arms"]
+    assert (baseline["name"], len(masked)) == ("erm", 4)
+    assert [one["group"] for one in baseline["groups"] if one["by"] == ["Male"]] == [{"Male": "Female"}, {"Male": "Male"}]
+    done = project(*balanced, *small, "--seeds", 1, "--format", "json")
+    assert done.code == 0, done.err

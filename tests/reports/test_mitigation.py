@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from fairaudit.reports.terminal import render_mitigation
 from fairaudit.results.mitigation import ArmResult, Loser, MitigationResult, Number, SeedRun
@@ -59,6 +60,33 @@ def test_one_seed_speaks_of_images_alone() -> None:
     shown = text(experiment(ERM, arm("max-group", (0.79, 0.7, 0.1), 0.1, NAN, "worse"), seeds=1))
     assert "one seed" in shown
     assert "t-test" not in shown
+
+
+def test_few_groups_stand_in_the_table_and_many_do_not() -> None:
+    def told(groups: int) -> str:
+        both = [
+            replace(one, groups=tuple(
+                Number("accuracy", None, ("race",), 0.5 + i / 100, 0.02, moved, NAN, NAN, 0.02, NAN, NAN, 0.03, "worse",
+                       group={"race": f"level {i}"})
+                for i in range(groups)
+            ))
+            for one, moved in ((ERM, NAN), (arm("max-group", (0.79, 0.7, 0.1), 0.1, 0.01, "better"), -0.04))
+        ]  # fmt: skip
+        return text(experiment(*both))
+
+    assert "level 1 worst group" in told(2)
+    assert "−0.040 p=.020 ✗" in told(2)
+    assert "p of a group is adjusted over the groups (Holm)" in told(2)
+    assert "level" not in told(5)
+
+
+def test_settings_that_all_arms_of_a_kind_share_are_told_once() -> None:
+    names = [f"focal(gamma={gamma},alpha=1)(lr=0.1,epochs={epochs})" for gamma, epochs in ((1, 5), (2, 5), (1, 9))]
+    names += ["max-group(ema=0.1)", "lisa(a=1)+focal(b=1)", "own, (x=1)"]
+    shown = text(experiment(ERM, *(arm(name, (0.79, 0.7, 0.1), 0.1, 0.01, "better") for name in names)))
+    assert "focal(gamma=1)(epochs=5)" in shown
+    assert "every focal has alpha=1, lr=0.1" in shown
+    assert all(name in shown for name in names[3:])
 
 
 def test_who_lost_most() -> None:

@@ -61,5 +61,5 @@ def test_a_name_that_a_spreadsheet_would_run_is_quoted() -> None:
     number = Number("accuracy", "gap", ("race",), 0.5, nan, -0.1, nan, nan, nan, nan, nan, nan, "undecided")
     arm = ArmResult('=cmd|"x",1', "l", None, (), (number,), (), True)
     header, line = render_mitigation(MitigationResult({}, {}, {}, None, (arm,))).splitlines()
-    assert line == '"\'=cmd|""x"",1",accuracy,gap,race,0.5,,-0.1,,,,,,,undecided,yes'
-    assert len(header.split(",")) == 15
+    assert line == '"\'=cmd|""x"",1",accuracy,gap,race,,0.5,,-0.1,,,,,,,undecided,yes'
+    assert len(header.split(",")) == 16
