@@ -76,7 +76,7 @@ def _key(by: tuple[str, ...]) -> str:
 def _title(result: MitigationResult) -> str:
     compared = said.others(result) or list(result.arms)
     named = ", ".join(words.clean(arm.name) for arm in compared)
-    arms = named if len(compared) <= _ARMS else words.count(len(compared), "arm")
+    arms = named if len(compared) <= _ARMS and len(named) <= _LONG else words.count(len(compared), "arm")
     against = f" against {words.clean(result.baseline)}" if said.others(result) else ""
     return f"{said.targets(result)}: {arms}{against}"
 
@@ -149,18 +149,23 @@ def _grouping(result: MitigationResult, by: tuple[str, ...], figures: Mapping[st
 
 
 def _served(result: MitigationResult, by: tuple[str, ...]) -> Iterator[Part]:
-    """Accuracy of every group, a row each; folded away where groups are many."""
-    groups = [one.group for one in said.served(result.arms[0], by)]
+    """Accuracy of every group; where groups are many a row each, folded away."""
+    groups = [words.group_name(one.group) for one in said.served(result.arms[0], by)]
     if not groups:
         return
-    columns: list[Column | str] = ["group", *(Column(said.short_name(result, arm), True) for arm in result.arms)]
-    found = [{words.group_name(one.group): one for one in said.served(arm, by)} for arm in result.arms]
+    found = {
+        said.short_name(result, arm): {words.group_name(one.group): one for one in said.served(arm, by)}
+        for arm in result.arms
+    }
+    many = len(groups) > _FEW
+    head, lines, across = ("group", groups, list(found)) if many else ("arm", list(found), groups)
+    columns: list[Column | str] = [head, *(Column(name, True) for name in across)]
     rows: list[list[Cell | str]] = [
-        [words.group_name(group), *(_cell(arm.get(words.group_name(group))) for arm in found)] for group in groups
+        [line, *(_cell(found[one].get(line) if many else found[line].get(one)) for one in across)] for line in lines
     ]
     notes = ["p is adjusted over the groups (Holm)."] if said.others(result) else []
     table = Table(f"Accuracy of every group by {words.grouping_name(by)}", columns, rows, notes)
-    yield table if len(groups) <= _FEW else Folded(f"Accuracy of {words.count(len(groups), 'group')}", [table])
+    yield Folded(f"Accuracy of {words.count(len(groups), 'group')}", [table]) if many else table
 
 
 def _arm(result: MitigationResult, arm: ArmResult, by: tuple[str, ...]) -> Cell:

@@ -153,8 +153,8 @@ def change(one: Number | None) -> str:
 
 
 def tested(one: Number) -> float:
-    """The p-value that is told: over seeds, or over images with one seed."""
-    return one.p_images if math.isnan(one.p_seeds) else one.p_seeds
+    """The p-value that is told: over seeds, nan where nothing scatters, or over images with one seed."""
+    return one.p_images if math.isnan(one.sd) else one.p_seeds
 
 
 def p_value(p: float) -> str:
@@ -218,8 +218,6 @@ def reading(result: MitigationResult) -> Iterable[str]:
         yield how_shown(result)
     for head, settings in common(result).items():
         yield f"every {words.clean(head)} has {', '.join(map(words.clean, settings))}"
-    if any(_few(result, result.arms[0], by) for by in groupings(result)) and others(result):
-        yield "p of a group is adjusted over the groups (Holm)"
     if any(math.isnan(n.value) for arm in result.arms for n in arm.numbers):
         yield UNDEFINED
     if any(arm.on_front for arm in result.arms) and len(result.arms) > 1:
@@ -233,6 +231,8 @@ def sentences(result: MitigationResult) -> Iterable[str]:
     for arm in result.arms:
         yield from (loss(result, arm, loser) for loser in arm.losers)
     yield from reading(result)
+    if any(_few(result, result.arms[0], by) for by in groupings(result)) and others(result):
+        yield "p of a group is adjusted over the groups (Holm)"
     for arm in result.arms:
         yield from (f"{short_name(result, arm)}: {words.clean(note)}" for note in arm.notes[:NOTES])
         if len(arm.notes) > NOTES:

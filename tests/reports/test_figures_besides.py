@@ -95,7 +95,7 @@ def test_of_many_arms_only_those_are_named_that_a_reader_looks_for() -> None:
     picture = tradeoff(sweep(), BY)
     assert picture is not None
     shown = texts(picture)
-    assert "group-dro(st…size=0.01)(lr=0.0001) and 2 more" in shown  # the twins lie on top of it
+    assert "…(step_size=0.01)(lr=0.0001) and 2 more" in shown  # the twins lie on top of it
     assert "Grey: arms that are on no front and not the worst; the table has them all." in picture.caption
     assert len({(one.colour, one.mark, str(one.dash)) for one in found.values() if one.named}) == 8
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+from fairaudit.reports._mitigation import change
 from fairaudit.reports.terminal import render_mitigation
 from fairaudit.results.mitigation import ArmResult, Loser, MitigationResult, Number, SeedRun
 
@@ -87,6 +88,13 @@ def test_settings_that_all_arms_of_a_kind_share_are_told_once() -> None:
     assert "focal(gamma=1)(epochs=5)" in shown
     assert "every focal has alpha=1, lr=0.1" in shown
     assert all(name in shown for name in names[3:])
+
+
+def test_seeds_that_do_not_scatter_give_no_p_and_the_images_do_not_speak_for_them() -> None:
+    number = Number("accuracy", None, (), 0.8, 0.0, -0.03, NAN, NAN, NAN, -0.05, -0.01, 0.0004, "undecided")
+    alone = replace(number, sd=NAN)
+    assert change(number) == "−0.030"
+    assert change(alone) == "−0.030 p<.001"
 
 
 def test_who_lost_most() -> None:

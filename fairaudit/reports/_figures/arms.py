@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from fairaudit.reports import _wording as words
 from fairaudit.reports._figures.canvas import DASHES, INK, MARKS, OPEN, SERIES
+from fairaudit.reports._mitigation import short_name
 from fairaudit.results.mitigation import ArmResult, MitigationResult
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ class Style:
         dash: of its lines.
         mark: its shape.
         named: whether it is labelled and drawn in colour.
+        name: without what all arms of its kind share.
     """
 
     arm: ArmResult
@@ -54,11 +55,13 @@ class Style:
     dash: Any
     mark: str
     named: bool
+    name: str
 
     @property
     def label(self) -> str:
-        """Its name; where it is long the middle goes, as arms of a sweep differ at the end."""
-        name = words.clean(self.arm.name)
+        """Its name; where it is long only its settings, or the middle goes, as arms of a sweep differ at the end."""
+        _, bracket, rest = self.name.partition("(")
+        name = self.name if len(self.name) <= _LONGEST or not bracket or len(rest) > _LONGEST - 2 else f"…({rest}"
         return name if len(name) <= _LONGEST else f"{name[: _LONGEST - _ENDING - 1]}…{name[-_ENDING:]}"
 
 
@@ -72,14 +75,15 @@ def styles(result: MitigationResult, by: tuple[str, ...]) -> list[Style]:
     wanted = {arm.name for arm in (result.arms if len(result.arms) <= FEW else _looked_for(result, by))}
     found, turn, others = [], 0, [mark for mark in MARKS if mark != _BASELINE]
     for arm in result.arms:
+        name = short_name(result, arm)
         if arm.name == result.baseline:
-            found.append(Style(arm, INK, DASHES[1], _BASELINE, True))
+            found.append(Style(arm, INK, DASHES[1], _BASELINE, True, name))
         elif arm.name in wanted:
             colour, dash = _COLOURS[turn % len(_COLOURS)], DASHES[0] if turn < len(_COLOURS) else DASHES[2]
-            found.append(Style(arm, colour, dash, others[(turn + turn // len(_COLOURS)) % len(others)], True))
+            found.append(Style(arm, colour, dash, others[(turn + turn // len(_COLOURS)) % len(others)], True, name))
             turn += 1
         else:
-            found.append(Style(arm, OPEN, DASHES[0], "o", False))
+            found.append(Style(arm, OPEN, DASHES[0], "o", False, name))
     return found
 
 

@@ -83,7 +83,7 @@ def _labels(axes: Axes, named: list[Style], what: str, height: float) -> None:
 def _finding(drawn: list[Style]) -> str:
     said = []
     for one in [one for one in drawn if one.named][:8]:
-        name, curve = words.clean(one.arm.name), one.arm.curve("worst")
+        name, curve = one.name, one.arm.curve("worst")
         if curve:
             best = max(curve, key=lambda point: point.mean)
             ends = f"{words.number(curve[0].mean)} after the first epoch, at best {words.number(best.mean)}"

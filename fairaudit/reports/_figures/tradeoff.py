@@ -108,7 +108,7 @@ def _extent(one: Number | None) -> list[float]:
 def _finding(result: MitigationResult, drawn: list[Style], front: list[Style], by: tuple[str, ...]) -> str:
     def told(one: Style) -> str:
         accuracy, gap = value(one.arm, None, by), value(one.arm, "gap", by)
-        return f"{words.clean(one.arm.name)} (accuracy {words.number(accuracy)}, gap {words.number(gap)})"
+        return f"{one.name} (accuracy {words.number(accuracy)}, gap {words.number(gap)})"
 
     base = [one for one in drawn if one.arm.name == result.baseline]
     said = [f"Baseline {told(one)}" for one in base]
