@@ -14,7 +14,8 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from fairaudit.metrics.counts import Cells
-from fairaudit.metrics.intervals import Limits, clopper_pearson, f_score, f_score_variance, mover_mean, wilson
+from fairaudit.metrics.exact import clopper_pearson
+from fairaudit.metrics.intervals import Limits, f_score, f_score_variance, mover_mean, wilson
 from fairaudit.metrics.rates import MICRO, WEIGHTED, WORST, Direction, Rate, rate_support, rate_values
 from fairaudit.metrics.trials import Trials
 from fairaudit.predictions import FloatArray

@@ -14,8 +14,9 @@ import numpy as np
 from scipy.special import ndtr, stdtrit
 
 from fairaudit.metrics.clusters import FEW
+from fairaudit.metrics.exact import clopper_pearson
 from fairaudit.metrics.influence import mean_pull
-from fairaudit.metrics.intervals import clopper_pearson, gap, quantile
+from fairaudit.metrics.intervals import gap, quantile
 from fairaudit.metrics.paired_people import numbered
 from fairaudit.predictions import MISSING, BoolArray, FloatArray, IntArray
 from fairaudit.results import Estimate

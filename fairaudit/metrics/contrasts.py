@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from fairaudit.metrics.measure import Measure
 from fairaudit.metrics.rates import Direction
 from fairaudit.predictions import BoolArray, FloatArray, IntArray
 from fairaudit.results import Estimate
+from fairaudit.results.columns import in_columns
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +43,7 @@ class Contrasts:
 
     def estimates(self) -> list[Estimate]:
         """(m,) as they are recorded."""
-        said = map(self.reasons.get, range(len(self.groups)))
+        said = map(self.reasons.get, range(len(self.groups))) if self.reasons else repeat(None)
         return estimates(self.value, self.low, self.high, self.support, said)
 
 
@@ -52,8 +54,10 @@ def estimates(
 
     What is undefined is ``math.nan`` itself, so that records of the same numbers are equal.
     """
-    found = [*map(Estimate, value.tolist(), low.tolist(), high.tolist(), support.tolist(), reasons)]
-    for i in np.flatnonzero(np.isnan(value)).tolist():
+    numbers = (column.tolist() for column in (value, low, high, support))
+    found = in_columns(Estimate, len(value), *numbers, reasons)
+    unknown = np.isnan(value)
+    for i in np.flatnonzero(unknown).tolist() if unknown.any() else ():
         found[i] = Estimate(math.nan, math.nan, math.nan, found[i].support, found[i].reason)
     return found
 

@@ -15,6 +15,9 @@ from fairaudit.predictions import FloatArray
 
 _BENEFITS = np.array([0.0, 1.0, 2.0])
 
+_AT_ONCE = 256
+"""Groups that are drawn in one call."""
+
 ENTROPIES = frozenset({
     "generalized_entropy_index",
     "theil_index",
@@ -97,12 +100,16 @@ def _drawn(content: bytes, width: int, replicates: int, seed: int, pseudo: float
     counts = np.frombuffer(content, dtype=np.float64).reshape(-1, width)
     rng = np.random.default_rng(seed)
     # Group after group in memory: what is summed over groups or compared between them goes through it in long strides.
-    drawn = np.zeros((len(counts), replicates, width)).swapaxes(0, 1)
-    for i in np.lexsort(counts.T[::-1]):
-        n = int(counts[i].sum())
-        if n:
-            drawn[:, i] = rng.multinomial(n, (counts[i] + pseudo / width) / (n + pseudo), replicates)
-    return drawn
+    drawn = np.zeros((len(counts), replicates, width))
+    n = counts.sum(1).astype(np.int64)
+    order = np.lexsort(counts.T[::-1])
+    filled = order[n[order] > 0]
+    # One call draws group after group, and meanwhile leaves Python to other threads.
+    for start in range(0, len(filled), _AT_ONCE):
+        i = filled[start : start + _AT_ONCE]
+        shares = (counts[i] + pseudo / width) / (n[i] + pseudo)[:, None]
+        drawn[i] = rng.multinomial(n[i, None], shares[:, None], (len(i), replicates))
+    return drawn.swapaxes(0, 1)
 
 
 def bootstrap_limits(estimate: float, drawn: FloatArray, confidence: float, biased: bool) -> tuple[float, float]:

@@ -14,8 +14,9 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.special import betaincinv, chndtr, ndtr, ndtri
+from scipy.special import chndtr, ndtr, ndtri
 
+from fairaudit.metrics.exact import clopper_pearson
 from fairaudit.metrics.pairs import ALL_PAIRS, exceeding, largest
 from fairaudit.metrics.roots import where_reached
 from fairaudit.predictions import FloatArray, IntArray
@@ -71,15 +72,6 @@ def wilson(x: FloatArray, n: FloatArray, z: float) -> tuple[FloatArray, FloatArr
     # At 0 and n the limit is exactly 0 and 1; rounding must not leave it a hair inside.
     low = np.where(x == 0, 0.0, np.maximum(centre - half, 0.0))
     high = np.where(x == n, 1.0, np.minimum(centre + half, 1.0))
-    return np.where(n > 0, low, np.nan), np.where(n > 0, high, np.nan)
-
-
-def clopper_pearson(x: FloatArray, n: FloatArray, z: float) -> tuple[FloatArray, FloatArray]:
-    """Clopper and Pearson's exact limits (1934), each with tail 1 − Φ(z); nan where n is 0."""
-    x, n = np.asarray(x, dtype=np.float64), np.asarray(n, dtype=np.float64)
-    tail = ndtr(-np.asarray(z))
-    low = np.where(x > 0, betaincinv(np.maximum(x, 1e-300), n - x + 1, tail), 0.0)
-    high = np.where(x < n, betaincinv(x + 1, np.maximum(n - x, 1e-300), 1 - tail), 1.0)
     return np.where(n > 0, low, np.nan), np.where(n > 0, high, np.nan)
 
 

@@ -17,6 +17,7 @@ from scipy.special import bdtr, chndtr
 from fairaudit.errors import UsageError
 from fairaudit.metrics import intervals
 from fairaudit.metrics.disparity import ALSO_LISTED, NAMED, Kind
+from fairaudit.metrics.exact import clopper_pearson
 from fairaudit.metrics.rates import AGGREGATES, RATES, Direction, rate_named
 from fairaudit.metrics.rules import Rule
 from fairaudit.predictions import BoolArray, FloatArray, IntArray
@@ -209,7 +210,7 @@ def _limits(
     design: Design, z: float, trials: int, seed: int, method: Callable[..., tuple[FloatArray, FloatArray]] | None = None
 ) -> FloatArray:
     """(3, trials, g) estimates, and lower and upper limits at one quantile, exact ones unless told otherwise."""
-    limits = method or intervals.clopper_pearson
+    limits = method or clopper_pearson
     return _draw(design, trials, seed, lambda x, n: x / n, lambda x, n: limits(x, n, z)[0], lambda x, n: limits(x, n, z)[1])
 
 

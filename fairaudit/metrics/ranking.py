@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit, ndtr, stdtrit
 
 from fairaudit.metrics.aggregates import Law
-from fairaudit.metrics.intervals import clopper_pearson
+from fairaudit.metrics.exact import clopper_pearson
 from fairaudit.predictions import BoolArray, FloatArray, IntArray
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import gc
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from itertools import repeat
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -29,8 +31,14 @@ from fairaudit.metrics.measure import Measure, Metric, Table
 from fairaudit.metrics.multiplicity import all_p_values, benjamini_hochberg, holm
 from fairaudit.metrics.trials import foresee
 from fairaudit.results import Disparity, Estimate, Group, GroupingResult, GroupResult, Overall
+from fairaudit.results.columns import in_columns
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 DRAWS = Draws()
+MANY = 500
+"""Groups × classes from which on what is drawn is drawn in a thread beside."""
 AGAINST: tuple[Kind, ...] = ("difference", "ratio")
 """A shortfall is a difference with its sign turned where higher is better, and not listed a second time."""
 
@@ -53,8 +61,8 @@ def summarise(grouping: Grouping, privileged_is: str, missing: int, draws: Draws
         for i, group in enumerate(grouping.groups)
     )
     reference = None if comparison.privileged is None else grouping.groups[comparison.privileged]
-    with _no_collection():
-        disparities = tuple(_disparities(grouping, measures, draws))
+    with _no_collection(), _beside(table) as pool:
+        disparities = tuple(_disparities(grouping, measures, draws, pool))
     counts = tuple(tuple(map(tuple, matrix)) for matrix in table.counts.tolist())
     clusters = None if table.effects is None else table.effects.record()
     return GroupingResult(grouping.by, reference, privileged_is, missing, counts, groups, disparities, clusters=clusters)
@@ -70,6 +78,21 @@ def _no_collection() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
+
+
+@contextmanager
+def _beside(table: Table) -> Iterator[Executor | None]:
+    """A thread for what numpy draws, where that is worth one; when it is left, whatever has not begun yet is dropped."""
+    if len(table.n) * len(table.classes) < MANY:
+        yield None
+        return
+    from concurrent.futures import ThreadPoolExecutor
+
+    pool = ThreadPoolExecutor(1)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def summarise_all(table: Table, confidence: float) -> Overall:
@@ -95,8 +118,9 @@ def _standing(measure: Measure, confidence: float) -> list[Estimate]:
     return estimates(measure.value, low, high, measure.support, measure.reason)
 
 
-def _disparities(grouping: Grouping, measures: list[Measure], draws: Draws) -> Iterator[Disparity]:
+def _disparities(grouping: Grouping, measures: list[Measure], draws: Draws, pool: Executor | None) -> Iterator[Disparity]:
     comparison, table = grouping.comparison, grouping.table
+    indices = _indices(grouping, draws, pool)
 
     def listed(key: str, kind: str | None, contrast: Contrast) -> Disparity:
         group: Group | None = None if contrast.group is None else grouping.groups[contrast.group]
@@ -106,31 +130,59 @@ def _disparities(grouping: Grouping, measures: list[Measure], draws: Draws) -> I
     others, differences, ratios = _against(grouping, measures)
     place = {id(measure): at for at, measure in enumerate(measures)}
     for at, (measure, p) in enumerate(zip(measures, _p_values(measures, comparison), strict=True)):
-        yield from map(Disparity, repeat(measure.key), repeat("difference"), others, differences[at], *p)
-        yield from map(Disparity, repeat(measure.key), repeat("ratio"), others, ratios[at])
+        yield from _each(measure.key, "difference", others, differences[at], p)
+        yield from _each(measure.key, "ratio", others, ratios[at])
         yield from (listed(measure.key, kind, contrasts[at]) for kind, contrasts in over.items())
     for name, named in NAMED.items():
         for of in named_metrics(table, name):
             parts = [table.measure(Metric(rate, of)) for rate in named.rates]
             key = named_key(table, name, of)
             if named.kind == "ratio":
-                yield from map(Disparity, repeat(key), repeat(None), others, ratios[place[id(parts[0])]])
+                yield from _each(key, None, others, ratios[place[id(parts[0])]])
             elif len(parts) == 1:
                 yield listed(key, None, over[named.kind][place[id(parts[0])]])
             else:
                 yield listed(key, None, comparison.over_groups(parts, named.kind))
     # Class by class, because what is drawn for one class serves several indices; listed index by index.
-    counted = {name: index for name, index in INDICES.items() if table.weighted is None or name not in ENTROPIES}
-    known = [(name, one) for name, index in counted.items() for one in classes_of(index, table)]
-    found = {
-        (name, one): index_contrasts(name, table, one, comparison, draws)
-        for name, one in sorted(known, key=lambda pair: -1 if pair[1] is None else pair[1])
-    }
-    for name, one in known:
+    found = {asked: find() for asked, find in sorted(indices.items(), key=_by_class)}
+    for name, one in indices:
         yield from (listed(index_key(name, table, one), None, c) for c in found[name, one])
 
 
+Asked = tuple[str, int | None]
+"""An index and the class that it is of."""
+
+
+def _by_class(asked: tuple[Asked, object]) -> int:
+    return -1 if asked[0][1] is None else asked[0][1]
+
+
+def _indices(grouping: Grouping, draws: Draws, pool: Executor | None) -> Mapping[Asked, Callable[[], list[Contrast]]]:
+    """Indices and how to get each; where there are many groups and classes, those that are drawn are begun at once.
+
+    Drawing takes a third of such an audit, in calls that leave Python to others; so it goes on beside all else.
+    """
+    table, comparison = grouping.table, grouping.comparison
+    counted = {name: index for name, index in INDICES.items() if table.weighted is None or name not in ENTROPIES}
+    known = [(name, one) for name, index in counted.items() for one in classes_of(index, table)]
+    found = {(name, one): partial(index_contrasts, name, table, one, comparison, draws) for name, one in known}
+    if pool is None:
+        return found
+    begun = {
+        asked: pool.submit(find).result for asked, find in sorted(found.items(), key=_by_class) if asked[0] in ENTROPIES
+    }
+    return {asked: begun.get(asked, find) for asked, find in found.items()}
+
+
 Columns = Sequence[Sequence[Estimate]]
+UNTESTED = (repeat(None),) * 3
+
+
+def _each(
+    key: str, kind: str | None, others: Sequence[Group], found: Sequence[Estimate], p: Iterable[Iterable[object]] = UNTESTED
+) -> list[Disparity]:
+    """One comparison of every other group with the privileged one, with its p-values where it has any."""
+    return in_columns(Disparity, len(others), repeat(key), repeat(kind), others, found, *p)
 
 
 def _against(grouping: Grouping, measures: Sequence[Measure]) -> tuple[list[Group], Columns, Columns]:

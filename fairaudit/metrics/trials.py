@@ -14,10 +14,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fairaudit.metrics.intervals import Limits, clopper_pearson, wilson
+from fairaudit.metrics.exact import Pair, clopper_pearson
+from fairaudit.metrics.intervals import Limits, wilson
 from fairaudit.predictions import BoolArray, FloatArray
-
-Pair = tuple[FloatArray, FloatArray]
 
 _REMEMBERED = 20_000
 """Limits of more values at once are not kept: a few hundred such arrays would fill the memory."""

@@ -87,31 +87,47 @@ def disparity_lines(disparities: Iterable[Disparity]) -> Lines:
     return Lines(_disparities(disparities))
 
 
+# Of two ways to write a float as text, % takes two thirds of the time of an f-string.
+_NUMBERS = '"value": %.10g, "ci_low": %.10g, "ci_high": %.10g, "support": %d, "reason": null'
+_P = ', "p_value": %.10g, "p_holm": %.10g, "p_bh": %.10g}'
+_USUAL, _USUAL_TESTED = f"%s%s, {_NUMBERS}}}", f"%s%s, {_NUMBERS}{_P}"
+
+
 def _disparities(disparities: Iterable[Disparity]) -> Iterator[str]:
-    last, group = None, "null"
+    metric, kind, group = None, None, None
+    start, levels = "", "null"
     for d in disparities:
-        if d.group is not last:
-            last, group = d.group, "null" if d.group is None else _levels(tuple(d.group.items()))
-        kind = "null" if d.kind is None else quoted(d.kind)
-        text = f'{{"metric": {quoted(d.metric)}, "kind": {kind}, "group": {group}, {_estimate(d.estimate)}'
-        if d.kind == TESTED:
+        if d.metric is not metric or d.kind is not kind:
+            metric, kind = d.metric, d.kind
+            start = f'{{"metric": {quoted(metric)}, "kind": {"null" if kind is None else quoted(kind)}, "group": '
+        if d.group is not group:
+            group, levels = d.group, "null" if d.group is None else _levels(tuple(d.group.items()))
+        e = d.estimate
+        v, a, b = e.value, e.ci_low, e.ci_high
+        # 0 might be a negative one.
+        usual = v and a and b and e.reason is None and isfinite(v) and isfinite(a) and isfinite(b)
+        if kind == TESTED:
             p, q, r = d.p_value, d.p_holm, d.p_bh
-            if p and q and r and p + q + r <= 3:  # of nan this is not true
-                text += f', "p_value": {p:.10g}, "p_holm": {q:.10g}, "p_bh": {r:.10g}'
+            if usual and p and q and r and p + q + r <= 3:  # of nan this is not true
+                yield _USUAL_TESTED % (start, levels, v, a, b, e.support, p, q, r)
             else:
-                text += f', "p_value": {_number(p)}, "p_holm": {_number(q)}, "p_bh": {_number(r)}'
-        yield text + "}"
+                p_values = f'"p_value": {_number(p)}, "p_holm": {_number(q)}, "p_bh": {_number(r)}'
+                yield f"{start}{levels}, {_estimate(e)}, {p_values}}}"
+        elif usual:
+            yield _USUAL % (start, levels, v, a, b, e.support)
+        else:
+            yield f"{start}{levels}, {_estimate(e)}}}"
 
 
 def _estimate(e: Estimate) -> str:
     v, a, b = e.value, e.ci_low, e.ci_high
+    if v and a and b and e.reason is None and isfinite(v) and isfinite(a) and isfinite(b):
+        return _NUMBERS % (v, a, b, e.support)
     reason = "null" if e.reason is None else quoted(e.reason)
-    # 0 might be a negative one.
-    if v and a and b and isfinite(v) and isfinite(a) and isfinite(b):
-        numbers = f'"value": {v:.10g}, "ci_low": {a:.10g}, "ci_high": {b:.10g}'
-    else:
-        numbers = f'"value": {_number(v)}, "ci_low": {_number(a)}, "ci_high": {_number(b)}'
-    return f'{numbers}, "support": {int(e.support)}, "reason": {reason}'
+    return (
+        f'"value": {_number(v)}, "ci_low": {_number(a)}, "ci_high": {_number(b)}, '
+        f'"support": {int(e.support)}, "reason": {reason}'
+    )
 
 
 def _number(x: float | None) -> str:

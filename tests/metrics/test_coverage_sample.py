@@ -15,7 +15,8 @@ import pytest
 
 from fairaudit.metrics.calibration import equal_width, error_law
 from fairaudit.metrics.coverage import COVERAGE, EXACT, SEED, Coverage
-from fairaudit.metrics.intervals import Interval, clopper_pearson, quantile, wilson
+from fairaudit.metrics.exact import clopper_pearson
+from fairaudit.metrics.intervals import Interval, quantile, wilson
 from fairaudit.metrics.measure import Table
 from fairaudit.predictions import FloatArray
 from tests.metrics.coverage_study import classes, groups, others, table

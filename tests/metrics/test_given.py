@@ -10,6 +10,7 @@ import pytest
 from fairaudit.errors import UsageError
 from fairaudit.metrics import intervals
 from fairaudit.metrics.disparity import Comparison
+from fairaudit.metrics.exact import clopper_pearson
 from fairaudit.metrics.gate import find_grouping, find_levels, judge, judge_all, judge_levels
 from fairaudit.metrics.measure import Table
 from fairaudit.metrics.numbers import Grouping
@@ -89,13 +90,13 @@ def test_the_side_that_fails_pays_for_the_levels_and_the_side_that_passes_does_n
     several = _judge(rule, *(_level(age, *shares) for age in "abc")).outcomes
     assert all((o.value, o.ci_high) == (alone.value, alone.ci_high) for o in several)
     p, n = np.array([0.9, 0.8]), np.array([1000.0, 1000.0])
-    low = intervals.gap(p, lambda z: intervals.clopper_pearson(p * n, n, z), 0.95, joint=3).low
+    low = intervals.gap(p, lambda z: clopper_pearson(p * n, n, z), 0.95, joint=3).low
     assert [o.ci_low for o in several] == pytest.approx([low] * 3)
     assert low < alone.ci_low
     # a level in which nothing can be judged is no further chance to fail
     two = _judge(rule, _level("a", *shares), _level("b", *shares), _level("c", (5, 6), (5, 6)), _level("d", (0, 0), (0, 0)))
     assert two.outcomes[0].ci_low == pytest.approx(
-        intervals.gap(p, lambda z: intervals.clopper_pearson(p * n, n, z), 0.95, joint=2).low
+        intervals.gap(p, lambda z: clopper_pearson(p * n, n, z), 0.95, joint=2).low
     )
 
 
@@ -104,7 +105,7 @@ def test_contrasts_of_all_levels_are_one_family() -> None:
     found = _judge("accuracy difference by race given age <= 0.05", _level("a", *shares), _level("b", *shares))
     p, n = np.array([0.9, 0.8, 0.85]), np.full(3, 1000.0)
     z = intervals.sidak(2 * 2, 0.95)
-    _, above = intervals.difference(p, lambda q: intervals.clopper_pearson(p * n, n, q), z, np.array([1, 2]), 0)
+    _, above = intervals.difference(p, lambda q: clopper_pearson(p * n, n, q), z, np.array([1, 2]), 0)
     assert [o.ci_low for o in found.outcomes] == pytest.approx([*-above, *-above])
     assert [o.given["age"] for o in found.outcomes if o.given is not None] == ["a", "a", "b", "b"]
 

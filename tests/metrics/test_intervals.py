@@ -10,6 +10,7 @@ import pytest
 from scipy import optimize, stats
 
 from fairaudit.metrics import intervals
+from fairaudit.metrics.exact import clopper_pearson
 from fairaudit.predictions import FloatArray
 
 Z = intervals.quantile(0.95)
@@ -36,7 +37,7 @@ TABLES = [
 
 def _exact(x: list[int], n: list[int]) -> tuple[FloatArray, intervals.Limits]:
     hits, images = np.array(x, dtype=float), np.array(n, dtype=float)
-    return hits / images, lambda z: intervals.clopper_pearson(hits, images, z)
+    return hits / images, lambda z: clopper_pearson(hits, images, z)
 
 
 def _spread(x: list[int], n: list[int], confidence: float = 0.95) -> intervals.Interval:
@@ -92,14 +93,14 @@ def test_quantiles_agree_with_scipy() -> None:
 def test_one_proportion_agrees_with_scipy(n: int, confidence: float) -> None:
     x = np.unique(np.linspace(0, n, 12).astype(int))
     z = intervals.quantile(confidence)
-    for name, function in (("wilson", intervals.wilson), ("exact", intervals.clopper_pearson)):
+    for name, function in (("wilson", intervals.wilson), ("exact", clopper_pearson)):
         low, high = function(x.astype(float), np.full(x.shape, float(n)), z)
         for i, hits in enumerate(x):
             expected = stats.binomtest(int(hits), n).proportion_ci(confidence, method=name)
             assert (low[i], high[i]) == pytest.approx((expected.low, expected.high), abs=1e-9), (name, hits)
 
 
-@pytest.mark.parametrize("function", [intervals.wilson, intervals.clopper_pearson])
+@pytest.mark.parametrize("function", [intervals.wilson, clopper_pearson])
 def test_limits_at_the_ends_are_exact_and_nothing_gives_nothing(
     function: Callable[..., tuple[FloatArray, FloatArray]],
 ) -> None:
@@ -220,7 +221,7 @@ def test_limits_are_monotone_in_z_and_enclose_the_value(beta: float) -> None:
     score = (1 + weight) * tp / ((1 + weight) * tp + weight * fn + fp)
     functions: list[tuple[FloatArray, intervals.Limits]] = [
         (x / n, lambda z: intervals.wilson(x, n, z)),
-        (x / n, lambda z: intervals.clopper_pearson(x, n, z)),
+        (x / n, lambda z: clopper_pearson(x, n, z)),
         (score, lambda z: intervals.f_score(tp, fn, fp, beta, z)),
     ]
     for value, function in functions:

@@ -10,8 +10,9 @@ from scipy.stats import binom
 
 from fairaudit.errors import UsageError
 from fairaudit.metrics.disparity import Comparison
+from fairaudit.metrics.exact import clopper_pearson
 from fairaudit.metrics.gate import judge
-from fairaudit.metrics.intervals import clopper_pearson, quantile
+from fairaudit.metrics.intervals import quantile
 from fairaudit.metrics.measure import Table
 from fairaudit.metrics.numbers import Grouping
 from fairaudit.metrics.plan import (

@@ -14,7 +14,8 @@ from sklearn import metrics as sk
 from fairaudit.metrics.clusters import PersonCounts, by_person
 from fairaudit.metrics.counts import cells, confusion
 from fairaudit.metrics.design_effects import design_effects
-from fairaudit.metrics.intervals import clopper_pearson, quantile, wilson
+from fairaudit.metrics.exact import clopper_pearson
+from fairaudit.metrics.intervals import quantile, wilson
 from fairaudit.metrics.measure import Table
 from fairaudit.metrics.rates import RATES, rate_values
 from fairaudit.metrics.weights import kish, whole_units

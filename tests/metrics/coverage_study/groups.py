@@ -12,6 +12,7 @@ import numpy as np
 from fairaudit.metrics import intervals
 from fairaudit.metrics.aggregates import proportion_variance
 from fairaudit.metrics.disparity import Comparison
+from fairaudit.metrics.exact import clopper_pearson
 from fairaudit.metrics.measure import Measure, Metric, Table
 from fairaudit.predictions import FloatArray, IntArray
 from tests.metrics.coverage_study.classes import alike, truth_of
@@ -70,7 +71,7 @@ def cells(supports: str) -> Iterator[Cell]:
 def tabulated(n: int, z: float) -> Sides:
     """Exact limits of 0, 1 … n hits of n."""
     x = np.arange(n + 1.0)
-    return intervals.clopper_pearson(x, np.full(x.shape, float(n)), z)
+    return clopper_pearson(x, np.full(x.shape, float(n)), z)
 
 
 def of_hits(x: IntArray, n: IntArray) -> Drawn:

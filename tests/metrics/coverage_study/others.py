@@ -8,8 +8,9 @@ import numpy as np
 
 from fairaudit.metrics.clusters import PersonCounts
 from fairaudit.metrics.disparity import Comparison
+from fairaudit.metrics.exact import clopper_pearson
 from fairaudit.metrics.indices import INDICES, Draws, index_contrasts
-from fairaudit.metrics.intervals import clopper_pearson, quantile, wilson
+from fairaudit.metrics.intervals import quantile, wilson
 from fairaudit.metrics.measure import Table
 from fairaudit.metrics.rates import RATES
 from fairaudit.predictions import FloatArray, IntArray

@@ -11,7 +11,8 @@ import numpy as np
 
 from fairaudit.metrics.change_limits import bonett_price
 from fairaudit.metrics.coverage import SEED
-from fairaudit.metrics.intervals import clopper_pearson, wilson
+from fairaudit.metrics.exact import clopper_pearson
+from fairaudit.metrics.intervals import wilson
 from tests.metrics.coverage_study import classes, enumerated, groups, others, scores
 from tests.metrics.coverage_study.combined import Result, Z, equalized_odds, results
 
