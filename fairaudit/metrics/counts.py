@@ -36,7 +36,10 @@ def confusion(
     if not keep.all():
         ids, y_true, y_pred = ids[keep], y_true[keep], y_pred[keep]
         times = None if times is None else times[keep]
-    key = (ids * n_classes + y_true) * n_classes + y_pred
+    key = np.multiply(ids, n_classes, dtype=np.int64)
+    key += y_true
+    key *= n_classes
+    key += y_pred
     flat = np.bincount(key, times, minlength=n_groups * n_classes * n_classes)
     return flat.astype(np.int64).reshape(n_groups, n_classes, n_classes)
 

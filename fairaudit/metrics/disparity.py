@@ -13,12 +13,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 import numpy as np
 
 from fairaudit.metrics import intervals
-from fairaudit.metrics.contrasts import Contrasts, contrasts_of, why_not
+from fairaudit.metrics.contrasts import Contrasts, contrasts_of, side_by_side, why_not
 from fairaudit.metrics.measure import Measure, Metric, Table
 from fairaudit.metrics.pairs import ALL_PAIRS
 from fairaudit.metrics.rates import MACRO, RATES, Direction
@@ -203,14 +204,15 @@ class Comparison:
         """
         found: dict[int, Contrast] = {}
         alike: dict[tuple[bytes, int, int], list[int]] = {}
-        for at, m in enumerate(measures):
-            usable = self.usable(m)
-            why = _nothing_over(m, kind, usable)
+        support = np.stack([m.support for m in measures]) if measures else np.zeros((0, 0), dtype=np.int64)
+        every = support >= max(1, self.min_support)
+        for at, (m, usable, many) in enumerate(zip(measures, every, every.sum(1).tolist(), strict=True)):
+            why = _nothing_over(m, kind, usable, many)
             if why is not None:
                 found[at] = Contrast(None, why)
                 continue
             # Of many groups not all pairs are looked at, and which ones depends on the measure.
-            alone = at if usable.sum() > ALL_PAIRS else -1
+            alone = at if many > ALL_PAIRS else -1
             alike.setdefault((usable.tobytes(), alone, m.direction if kind == "worst_group" else 0), []).append(at)
         for (mask, *_), places in alike.items():
             usable = np.frombuffer(mask, dtype=np.bool_)
@@ -220,8 +222,9 @@ class Comparison:
             if kind == "worst_group":
                 found |= zip(places, self._worst(own, keep, said), strict=True)
                 continue
-            for at, m, numbers in zip(places, own, self._numbers(own, keep, kind, joint), strict=True):
-                found[at] = Contrast(None, Estimate(*numbers, int(m.support[keep].min()), said))
+            least = support[places][:, keep].min(1).tolist()
+            for at, n, numbers in zip(places, least, self._numbers(own, keep, kind, joint), strict=True):
+                found[at] = Contrast(None, Estimate(*numbers, n, said))
         return [found[at] for at in range(len(measures))]
 
     def _numbers(self, measures: list[Measure], keep: IntArray, kind: Kind, joint: int) -> list[tuple[float, float, float]]:
@@ -229,8 +232,9 @@ class Comparison:
 
         def side(columns: Sequence[FloatArray]) -> FloatArray:
             kept = [column[keep] for column in columns]
-            return kept[0] if len(kept) == 1 else np.stack(kept, -1)
+            return kept[0] if len(kept) == 1 else side_by_side(kept)
 
+        @cache
         def limits(z: float) -> tuple[FloatArray, FloatArray]:
             ends = [m.limits(z) for m in measures]
             return side([low for low, _ in ends]), side([high for _, high in ends])
@@ -295,12 +299,12 @@ def named_key(table: Table, name: str, of: int | str | None) -> str:
     return name + suffix
 
 
-def _nothing_over(m: Measure, kind: Kind, usable: BoolArray) -> Estimate | None:
-    """Why there is no such number over usable groups; None where there is one."""
+def _nothing_over(m: Measure, kind: Kind, usable: BoolArray, many: int) -> Estimate | None:
+    """Why there is no such number over so many usable groups; None where there is one."""
     if kind == "worst_group" and m.direction is Direction.NONE:
         return _nothing(f"undefined: {m.key} has no better direction", 0)
-    if usable.sum() < (1 if kind == "worst_group" else 2):
-        why = "only one group" if usable.any() else "no group"
+    if many < (1 if kind == "worst_group" else 2):
+        why = "only one group" if many else "no group"
         return _nothing(f"undefined: {why} has enough support", 0)
     if kind == "min_max_ratio" and m.least < 0:
         why = f"undefined: {m.key} may be below 0, where ratios say nothing"

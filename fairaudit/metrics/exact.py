@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from scipy.special import betaincinv, ndtr
 
-from fairaudit.predictions import FloatArray, IntArray
+from fairaudit.predictions import BoolArray, FloatArray, IntArray
 
 Pair = tuple[FloatArray, FloatArray]
 
-_MANY = 1000
+_MANY = 200
 """Of fewer it takes as long to look for those that are alike as to compute them all."""
 _WIDTH = 31
 """Bits of a numerator, behind those of its denominator in one whole number."""
@@ -44,6 +44,14 @@ def _whole(counts: FloatArray) -> bool:
     return bool((counts == np.floor(counts)).all() and counts.min() >= 0 and counts.max() < 1 << _WIDTH)
 
 
+def _among(asked: IntArray, keys: IntArray) -> BoolArray:
+    """Whether numbers stand among keys that ascend."""
+    if not len(keys):
+        return np.zeros(len(asked), dtype=np.bool_)
+    at = np.minimum(np.searchsorted(keys, asked), len(keys) - 1)
+    return np.asarray(keys[at] == asked)
+
+
 class _Known:
     """The limits of every proportion that was met at one quantile.
 
@@ -61,7 +69,7 @@ class _Known:
         asked = (n.astype(np.int64) << _WIDTH | x.astype(np.int64)).ravel()
         different, where = np.unique(asked, return_inverse=True)
         keys, known = self.found if len(self.found[0]) <= _KEPT else (np.zeros(0, dtype=np.int64), np.zeros((2, 0)))
-        new = different[~np.isin(different, keys, assume_unique=True, kind="sort")]
+        new = different[~_among(different, keys)]
         if len(new):
             before = np.searchsorted(keys, new)
             more = _limits((new & ((1 << _WIDTH) - 1)).astype(np.float64), (new >> _WIDTH).astype(np.float64), self.z)

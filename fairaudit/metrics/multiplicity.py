@@ -70,13 +70,11 @@ def _quantiles(groups: int, confidence: float) -> tuple[float, float]:
 
 def _looks(m: Measure, comparison: Comparison) -> tuple[bytes, bytes]:
     """What a measure has in common with the same by another name, and with 1 − it, whose differences surprise as much."""
-    sides = [m.value, m.support]
-    turned = [1 - m.value, m.support]
-    for z in _quantiles(len(m.value), comparison.confidence):
-        low, high = m.limits(z)
-        sides += [low, high]
-        turned += [1 - high, 1 - low]
-    return (np.round(sides, 10) + 0.0).tobytes(), (np.round(turned, 10) + 0.0).tobytes()
+    near, far = (m.limits(z) for z in _quantiles(len(m.value), comparison.confidence))
+    sides = np.stack([m.value, *near, *far])
+    both = np.round([sides, (1 - sides)[[0, 2, 1, 4, 3]]], 10) + 0.0
+    support = m.support.tobytes()
+    return both[0].tobytes() + support, both[1].tobytes() + support
 
 
 def _invert(

@@ -54,7 +54,9 @@ def front(a: FloatArray, b: FloatArray) -> IntArray:
         a: (g,) first keys.
         b: (g,) second keys.
     """
-    order = np.lexsort((-b, -a))
+    order = np.argsort(-a)
+    if (a[order[1:]] == a[order[:-1]]).any():  # of those with equal first keys the larger second one comes first
+        order = np.lexsort((-b, -a))
     ordered = b[order]
     leads = np.ones(len(order), dtype=np.bool_)
     leads[1:] = ordered[1:] > np.maximum.accumulate(ordered)[:-1]

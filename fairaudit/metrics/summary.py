@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fairaudit.metrics import intervals
-from fairaudit.metrics.contrasts import estimates
+from fairaudit.metrics.contrasts import estimates_of
 from fairaudit.metrics.disparity import (
     ALSO_LISTED,
     NAMED,
@@ -55,7 +55,7 @@ def summarise(grouping: Grouping, privileged_is: str, missing: int, draws: Draws
     table, comparison = grouping.table, grouping.comparison
     measures = [table.measure(metric) for metric in table.catalogue()]
     _foresee(measures, comparison)
-    stands = [_standing(m, comparison.confidence) for m in measures]
+    stands = _standing(measures, comparison.confidence)
     groups = tuple(
         GroupResult(group, int(table.n[i]), {m.key: alone[i] for m, alone in zip(measures, stands, strict=True)})
         for i, group in enumerate(grouping.groups)
@@ -99,7 +99,9 @@ def summarise_all(table: Table, confidence: float) -> Overall:
     """All images together: a table with a single group."""
     measures = [table.measure(metric) for metric in table.catalogue()]
     foresee((m.interval for m in measures), intervals.quantile(confidence))
-    return Overall(int(table.n.sum()), {m.key: _standing(m, confidence)[0] for m in measures})
+    return Overall(
+        int(table.n.sum()), {m.key: one for m, [one] in zip(measures, _standing(measures, confidence), strict=True)}
+    )
 
 
 def _foresee(measures: Sequence[Measure], comparison: Comparison) -> None:
@@ -113,9 +115,10 @@ def _foresee(measures: Sequence[Measure], comparison: Comparison) -> None:
     foresee((m.interval for m in measures), z)
 
 
-def _standing(measure: Measure, confidence: float) -> list[Estimate]:
-    low, high = measure.interval(intervals.quantile(confidence))
-    return estimates(measure.value, low, high, measure.support, measure.reason)
+def _standing(measures: Sequence[Measure], confidence: float) -> list[list[Estimate]]:
+    """Each measure of each group alone."""
+    z = intervals.quantile(confidence)
+    return estimates_of([(m.value, *m.interval(z), m.support) for m in measures], (m.reason for m in measures))
 
 
 def _disparities(grouping: Grouping, measures: list[Measure], draws: Draws, pool: Executor | None) -> Iterator[Disparity]:
@@ -192,7 +195,12 @@ def _against(grouping: Grouping, measures: Sequence[Measure]) -> tuple[list[Grou
         nothing: Columns = [[]] * len(measures)
         return [], nothing, nothing
     others = [group for i, group in enumerate(grouping.groups) if i != comparison.privileged]
-    differences, ratios = ([c.estimates() for c in comparison.contrasts(measures, k)] for k in AGAINST)
+
+    def found(kind: Kind) -> list[list[Estimate]]:
+        each = comparison.contrasts(measures, kind)
+        return estimates_of([(c.value, c.low, c.high, c.support) for c in each], (c.said for c in each))
+
+    differences, ratios = map(found, AGAINST)
     return others, differences, ratios
 
 

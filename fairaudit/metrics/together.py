@@ -276,11 +276,13 @@ def _spread(cell: IntArray, slopes: FloatArray) -> tuple[FloatArray, FloatArray]
     """Sums over the labels of each image: (m, q) of slopes by label and cell, (m, 4) of cells."""
     flat = slopes.reshape(-1, slopes.shape[-1])
     pull, sums = np.zeros((len(cell), flat.shape[1])), np.zeros((len(cell), 4))
+    one = np.vstack([np.eye(4), np.zeros(4)])  # what is ``MISSING`` is in none, the last row
+    each = np.tile(np.eye(4), (cell.shape[1], 1))
     for start in range(0, len(cell), _CHUNK):
         part = slice(start, start + _CHUNK)
-        ones = (cell[part, :, None] == np.arange(4)).astype(np.float64)
-        pull[part] = ones.reshape(len(ones), -1) @ flat
-        sums[part] = ones.sum(1)
+        ones = one[cell[part]].reshape(-1, len(flat))
+        pull[part] = ones @ flat
+        sums[part] = ones @ each
     return pull, sums
 
 

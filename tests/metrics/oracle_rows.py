@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
+import pytest
 
 from fairaudit.config import AuditSettings
 from fairaudit.predictions import BoolArray, Column, Predictions, Task
@@ -13,7 +14,7 @@ from fairaudit.results import AuditResult
 from fairaudit.workflows.audit import audit
 
 GROUPS = ("a", "b", "c", "d", "only negatives", "three images")
-SEEDS = range(2)
+SEEDS = (0, pytest.param(1, marks=pytest.mark.statistics))
 
 
 def _task(rng: np.random.Generator, names: Sequence[str], negatives: BoolArray) -> Task:

@@ -103,6 +103,7 @@ def test_paired_proportions_are_covered(n: int, p: float, q: float) -> None:
     assert covered >= 0.94
 
 
+@pytest.mark.statistics
 def test_f_scores_and_precision_are_covered() -> None:
     rng = np.random.default_rng(4)
     before, after = np.array([0.85, 0.7]), np.array([0.7, 0.8])
@@ -141,6 +142,7 @@ def test_a_gap_that_closes_is_covered_where_the_percentile_bootstrap_is_not(kind
     assert percentile < (0.9 if kind == "worst_group" else 0.6) * trials, "the negative control covers"
 
 
+@pytest.mark.statistics
 def test_false_alarms_are_rare_where_nothing_changed() -> None:
     rng, trials, alarms, spreads = np.random.default_rng(6), 150, 0, 0
     p = np.array([0.9, 0.8, 0.7])
@@ -210,6 +212,7 @@ def test_what_a_sign_test_can_reach() -> None:
     assert "can never" not in sign_test_sentence(6, 0.95)
 
 
+@pytest.mark.statistics
 @pytest.mark.parametrize("design", ["paired", "unpaired"])
 def test_the_permutation_test_of_a_gap_keeps_its_level(design: str) -> None:
     rng, trials, replicates, rejected = np.random.default_rng(9), 150, 99, 0
@@ -228,6 +231,7 @@ def test_the_permutation_test_of_a_gap_keeps_its_level(design: str) -> None:
     assert abs(rejected / trials - 0.05) <= 3 * error
 
 
+@pytest.mark.statistics
 def test_the_mean_over_groups_is_covered_and_is_the_mean_of_changes() -> None:
     rng, trials, covered = np.random.default_rng(10), 120, 0
     before, after = np.array([0.9, 0.8, 0.7]), np.array([0.8, 0.8, 0.75])

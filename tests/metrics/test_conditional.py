@@ -220,6 +220,7 @@ def _truth(kind: str, levels: int, groups: int) -> FloatArray:
     return p
 
 
+@pytest.mark.statistics
 @pytest.mark.parametrize(
     ("kind", "levels", "groups", "n"),
     [("equal", 5, 7, 20), ("rare", 15, 2, 20), ("consistent", 5, 2, 100), ("opposite", 4, 3, 60)],
@@ -243,6 +244,7 @@ def test_the_limits_hold(kind: str, levels: int, groups: int, n: int) -> None:
     assert (covered / TRIALS >= FLOOR).all(), covered / TRIALS
 
 
+@pytest.mark.statistics
 def test_the_plain_way_would_be_wrong() -> None:
     """Square-and-add around the mean of observed gaps says of equal groups, nearly always, that they differ."""
     rng = np.random.default_rng(2)

@@ -198,6 +198,7 @@ def jackknife() -> tuple[LabelTable, dict[str, float]]:
     return table_of(rows, aggregates=("weighted",)), {name: (n - 1) * float(np.var(x)) for name, x in left.items()}
 
 
+@pytest.mark.statistics
 def test_pooled_numbers_are_worth_as_many_decisions_as_the_jackknife_says(
     jackknife: tuple[LabelTable, dict[str, float]],
 ) -> None:

@@ -8,7 +8,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import ndtr, ndtri
 from scipy.stats import false_discovery_control
@@ -99,7 +99,6 @@ def test_p_values_are_where_the_intervals_meet_zero(kind: str) -> None:
 
 
 @given(seed=st.integers(0, 2**32 - 1), most=st.sampled_from([2, 30, 3000]), confidence=st.floats(0.5, 0.999))
-@settings(max_examples=60, deadline=None)
 def test_a_p_value_and_the_interval_on_its_own_never_contradict_each_other(seed: int, most: int, confidence: float) -> None:
     counts = np.random.default_rng(seed).integers(0, most, (6, 2, 2))
     comparison = Comparison(confidence, 0, 1)

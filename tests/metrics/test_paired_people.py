@@ -6,7 +6,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import norm
 
@@ -123,7 +123,6 @@ def test_the_bootstrap_draws_people() -> None:
 
 
 @given(st.integers(2, 6), st.integers(0, 2**20))
-@settings(max_examples=25, deadline=None)
 def test_copies_of_an_image_are_worth_one(copies: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     y, zero = np.ones(60, dtype=np.int64), np.zeros(60, dtype=np.int64)

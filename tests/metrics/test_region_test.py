@@ -41,6 +41,7 @@ def test_it_agrees_with_every_dealing_counted_one_by_one() -> None:
     assert found.p_adjusted[2] == found.p_adjusted.min()
 
 
+@pytest.mark.statistics
 def test_false_alarms_stay_below_the_level_where_nothing_differs() -> None:
     """Neighbouring regions go together, the values are skewed and the groups are of unequal size."""
     rng = np.random.default_rng(0)

@@ -141,6 +141,7 @@ def test_correlations_are_those_of_the_images() -> None:
         assert found[g] == pytest.approx(np.corrcoef((p - y)[own] ** 2, (q - y)[own] ** 2)[0, 1])
 
 
+@pytest.mark.statistics
 def test_changes_are_covered_and_false_alarms_rare() -> None:
     rng, trials, strength = np.random.default_rng(6), 60, (1.5, 1.5)
     covered: dict[str, int] = {}

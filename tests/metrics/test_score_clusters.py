@@ -82,6 +82,7 @@ def test_where_a_kind_is_of_hardly_anybody_the_worst_is_taken() -> None:
     assert pull_effect(share_pull(hit, np.full(80, MISSING), 1), np.full(80, MISSING), who, 2).tolist() == [1, 1]
 
 
+@pytest.mark.statistics
 def test_areas_and_losses_of_people_are_covered() -> None:
     rng, trials = np.random.default_rng(2), 100
     truth = {Metric("auroc", 1): float(ndtr(1.5 / np.sqrt(2))), Metric("brier", 1): np.nan}

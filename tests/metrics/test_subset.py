@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fairaudit.errors import FairauditError, UnknownNameError, UsageError
@@ -84,7 +84,6 @@ _expressions = st.recursive(
 
 
 @given(_expressions)
-@settings(max_examples=40, deadline=None)
 def test_it_selects_what_python_would(text: str) -> None:
     rows = list(itertools.product(_values["gender"], _values["hair"], [3, 7, 20]))
     gender, hair, age = zip(*rows, strict=True)
@@ -154,7 +153,6 @@ def test_names_that_do_not_exist(text: str, message: str) -> None:
 
 
 @given(st.text(alphabet="agender()[]{}'\"`=<>!&|~+-*/%.,:; 0123456789\\notrilm\n", max_size=40))
-@settings(max_examples=80, deadline=None)
 @pytest.mark.filterwarnings("ignore::SyntaxWarning", "ignore::DeprecationWarning")
 def test_any_text_selects_or_is_refused(text: str) -> None:
     said = "--where"
