@@ -10,7 +10,7 @@ from typing import Any
 import jsonschema
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fairaudit.artifacts.comparison_schema import comparison_schema
@@ -92,7 +92,6 @@ pairs = st.builds(
 
 
 @given(st.lists(pairs, max_size=1))
-@settings(max_examples=40, deadline=None)
 def test_any_comparison_survives_its_record(parts: list[PairComparison]) -> None:
     text = comparison_json(ComparisonResult({"target": "x"}, tuple(parts)))
     record = json.loads(text)

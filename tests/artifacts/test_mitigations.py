@@ -9,7 +9,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fairaudit.artifacts.mitigation_schema import mitigation_schema
@@ -77,7 +77,6 @@ arms = st.builds(
 
 
 @given(st.lists(arms, min_size=1, max_size=2))
-@settings(max_examples=40, deadline=None)
 def test_any_experiment_survives_its_record(several: list[ArmResult]) -> None:
     text = mitigation_json(experiment(*several))
     record = json.loads(text)

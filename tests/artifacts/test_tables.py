@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fairaudit.artifacts.foreign import TableColumns
@@ -85,7 +85,6 @@ def test_other_programs_see_plain_columns_with_all_levels(tmp_path: Path) -> Non
 
 
 @given(st.data(), NAMES, NAMES)
-@settings(max_examples=40, deadline=None)
 def test_any_predictions_survive_parquet(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, classes: list[str], levels: list[str]
 ) -> None:

@@ -46,6 +46,7 @@ def test_profile_of_drawn_faces(cli: Cli) -> None:
     assert all(one["v"] is None or 0 <= one["v"] <= 1 for one in record["associations"])
 
 
+@pytest.mark.training
 def test_a_folder_gets_every_format_and_a_file_the_one_of_its_suffix(cli: Cli) -> None:
     words = ("data", "profile", "synthetic", "--data-option", "n=60", "--images", "6")
     done = cli(*words, "--out", "found")

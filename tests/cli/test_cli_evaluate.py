@@ -130,6 +130,7 @@ def test_an_existing_run_folder_is_replaced_whole_and_anything_else_is_not_touch
     assert files_below(Path("mine")) == ["thesis.tex"]
 
 
+@pytest.mark.training
 def test_a_run_folder_without_a_name_never_replaces_another(evaluate: tuple[str, ...], cli: Cli) -> None:
     for _ in range(2):
         assert cli(*evaluate, "--limit", 14, "--bootstrap", 100, "-q").code == 0
@@ -142,7 +143,7 @@ def bare(model: Path) -> tuple[str, ...]:
     return ("evaluate", str(model), "--data", "fairface", "--limit", "14", "--bootstrap", "100", "--size", str(SIZE))
 
 
-def test_the_bare_form_finds_the_data(model: Path, fairface: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_bare_form_says_where_the_data_may_be(model: Path, cli: Cli) -> None:
     cli(*bare(model)).refused(
         "fairface was not found: give its folder with --root, or put it in data/fairface, or name it in "
         f"{Path.cwd().parent}/config/fairaudit/config.toml under [data]; to get it, download the images and label tables "
@@ -151,6 +152,9 @@ def test_the_bare_form_finds_the_data(model: Path, fairface: Path, cli: Cli, mon
     )
     assert files_below(Path.cwd()) == []
 
+
+@pytest.mark.training
+def test_the_bare_form_finds_the_data(model: Path, fairface: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("data").mkdir()
     Path("data/fairface").symlink_to(fairface)
     here = cli(*bare(model), "--out", "here", "-f", "json")
@@ -170,6 +174,7 @@ def test_the_bare_form_finds_the_data(model: Path, fairface: Path, cli: Cli, mon
     assert cli("evaluate", "--config", "there/config.toml", "--out", "c", "-f", "json").out == here.out, "the root is kept"
 
 
+@pytest.mark.training
 def test_the_hub_export_gives_the_same_audit_as_the_official_layout(model: Path, fairface: Path, cli: Cli) -> None:
     names = {"age": ["20-29"], "gender": list(GENDERS), "race": [*reversed(RACES)]}
     labels = pd.read_csv(fairface / "fairface_label_val.csv")
@@ -193,6 +198,7 @@ def test_the_hub_export_gives_the_same_audit_as_the_official_layout(model: Path,
         assert frames[0].equals(frames[1]), column
 
 
+@pytest.mark.training
 def test_balanced_and_where_and_a_sample(evaluate: tuple[str, ...], fairface: Path, cli: Cli) -> None:
     assert cli(*evaluate, "--balanced", "--out", "balanced", "-q", "--bootstrap", 100).code == 0
     labels = pd.read_csv(fairface / "fairface_label_val.csv")
@@ -226,6 +232,7 @@ def test_a_table_of_images(model: Path, fairface: Path, cli: Cli) -> None:
     assert "14 images have no label in mine.csv and are left out" in result.err
 
 
+@pytest.mark.training
 def test_heads_of_several_tasks_and_merged_outputs(evaluate: tuple[str, ...], fairface: Path, cli: Cli) -> None:
     torch.manual_seed(1)
     torch.save(shufflenet_v2_x0_5(num_classes=18).state_dict(), "eighteen.pt")
@@ -255,6 +262,7 @@ def test_heads_of_several_tasks_and_merged_outputs(evaluate: tuple[str, ...], fa
     assert "merged by sum" in merged.err
 
 
+@pytest.mark.training
 def test_a_single_logit(evaluate: tuple[str, ...], model: Path, cli: Cli) -> None:
     """The difference of two logits as one: the same probabilities but for rounding, and so the same counts."""
     state = torch.load(model, weights_only=True)

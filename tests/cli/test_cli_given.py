@@ -93,6 +93,7 @@ def test_every_format_says_it(ages: Path, cli: Cli) -> None:
     assert cli(*words, "-f", "github").out.startswith("::error title=fail%3A accuracy gap by race given age <= 0.15::age 0")
 
 
+@pytest.mark.training
 def test_columns_cross_and_repeat(ages: Path, cli: Cli) -> None:
     record = cli("audit", ages, *WORDS, "--given", "pose", "--given", "age,pose", "-f", "json").record
     found = [tuple(g.get("given", {})) for g in record["groupings"]]
@@ -116,6 +117,7 @@ def test_shares_are_drawn_by_hand(ages: Path, cli: Cli) -> None:
     assert [g["shrunk"]["accuracy"] for g in record["groupings"][0]["groups"]] == pytest.approx(expected)
 
 
+@pytest.mark.training
 def test_the_same_verdict_everywhere(ages: Path, cli: Cli) -> None:
     words = (*WORDS, "--given", "pose,age")
     rules = ("--rule", RULE, "--rule", "accuracy worst_group by race given age,pose >= 0.3")
@@ -131,6 +133,7 @@ def test_the_same_verdict_everywhere(ages: Path, cli: Cli) -> None:
     assert again.record["rules"] == during.record["rules"]
 
 
+@pytest.mark.training
 def test_worse_than_a_baseline_in_every_level(ages: Path, cli: Cli) -> None:
     assert cli("audit", ages, *WORDS, "--out", "before", "-q").code == 0
     frame = pd.read_csv(ages)

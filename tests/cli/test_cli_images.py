@@ -41,6 +41,7 @@ def images(model: Path) -> tuple[object, ...]:
     return ("evaluate", model, *data, "--size", SIZE, "--resize", "squash", "--min-support", 1, "-q")
 
 
+@pytest.mark.training
 def test_unusual_images_are_read_as_pillow_shows_them(images: tuple[object, ...], model: Path, cli: Cli) -> None:
     names = pictures(Path("faces"))
     assert cli(*images, "--out", "run", "-f", "csv").code == 0

@@ -69,6 +69,7 @@ def test_unmixing_by_hand(table: Path, cli: Cli) -> None:
     assert one["value"] == pytest.approx(x[1] / n[1] - x[0] / n[0])
 
 
+@pytest.mark.training
 def test_every_way_to_say_it_is_the_same(table: Path, cli: Cli) -> None:
     Path("m.csv").write_text("\ufeff" + MATRIX.replace("\n", "\r\n"), encoding="utf-8")
     Path("noise.toml").write_text(TOML)

@@ -44,6 +44,7 @@ def forty(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.training
 def test_forty_labels_fit_on_a_page(forty: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     rule = "true_positive_rate gap by region <= 0.9"
@@ -160,6 +161,7 @@ def faces(tmp_path: Path) -> tuple[Path, Path]:
     return model, root
 
 
+@pytest.mark.training
 def test_a_checkpoint_is_evaluated_on_all_its_labels(faces: tuple[Path, Path], cli: Cli) -> None:
     model, root = faces
     words = ("evaluate", model, "--data", "celeba", "--root", root, "--size", 32, "--min-support", 3)

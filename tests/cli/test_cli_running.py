@@ -18,6 +18,7 @@ def test_exact_pixels_and_scaled_ones_exclude_each_other(evaluate: tuple[str, ..
     )
 
 
+@pytest.mark.training
 def test_a_run_says_that_it_was_compiled_and_decoded_at_a_fraction(
     evaluate: tuple[str, ...], cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,6 +22,7 @@ def _flags(*rules: str) -> list[str]:
     return [word for rule in rules for word in ("--rule", rule)]
 
 
+@pytest.mark.training
 def test_evaluate_audit_and_gate_agree(evaluate: tuple[str, ...], cli: Cli) -> None:
     evaluated = cli(*evaluate, *_flags(*RULES), "--out", "run", "-f", "json", "-q")
     table = ("run/predictions.parquet", "--target", "gender", "--min-support", "2")

@@ -61,6 +61,7 @@ def test_the_seed_matters_and_a_large_n_changes_nothing() -> None:
     assert stratified_sample(manifest, ["race"], 100, 0) is manifest
 
 
+@pytest.mark.statistics
 def test_every_row_has_the_same_chance() -> None:
     manifest = _manifest([0] * 6 + [1] * 6)
     counts = np.zeros(12)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fairaudit.data.manifest import Card, Manifest
@@ -61,7 +61,6 @@ def cells(manifest: Manifest) -> Counter[tuple[str, str]]:
     return Counter(zip(manifest.frame["gender"].astype(str), manifest.frame["race"].astype(str), strict=True))
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from("FM"), st.sampled_from("abc")), min_size=30, max_size=120), st.integers(0, 50))
 def test_every_row_once_and_every_cell_in_proportion(labels: list[tuple[str, str]], seed: int) -> None:
     whole = table([g for g, _ in labels], [r for _, r in labels])
@@ -73,7 +72,6 @@ def test_every_row_once_and_every_cell_in_proportion(labels: list[tuple[str, str
             assert abs(cells(part)[cell] - share * n) < 1.0 + 1e-9
 
 
-@settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 12), st.integers(0, 25)), min_size=60, max_size=90), st.integers(0, 9))
 def test_people_and_copies_are_never_divided(units: list[tuple[int, int]], seed: int) -> None:
     n = len(units)

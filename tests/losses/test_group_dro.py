@@ -7,7 +7,7 @@ from typing import cast
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fairaudit.errors import DataError, UsageError
@@ -43,7 +43,6 @@ def test_weights_and_values_follow_a_plain_loop(adjustment: float) -> None:
 
 
 @given(st.integers(0, 10_000), st.floats(0.001, 5.0), st.lists(st.integers(0, 3), min_size=1, max_size=12))
-@settings(max_examples=40, deadline=None)
 def test_weights_stay_a_distribution_and_absent_groups_keep_theirs(seed: int, step_size: float, members: list[int]) -> None:
     loss = group_dro.build(counted(COUNTS), step_size=step_size)
     loss(*batch(seed, GROUPS))

@@ -7,7 +7,7 @@ from typing import cast
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -108,7 +108,6 @@ def plain_prediction(z: list[float], top: int, threshold: float, fewest: int, mo
 
 
 @given(st.integers(0, 10_000), st.integers(5, 12), st.floats(0.05, 0.95), st.floats(0.1, 4))
-@settings(max_examples=60, deadline=None)
 def test_labels_are_given_by_the_rule(seed: int, top: int, threshold: float, scale: float) -> None:
     generator = torch.Generator().manual_seed(seed)
     logits = scale * torch.randn(4, 20, generator=generator, dtype=torch.float64)

@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fairaudit.errors import UsageError
@@ -106,7 +106,6 @@ def test_focal_has_a_gradient_where_the_loss_is_exactly_0(gamma: float) -> None:
 
 
 @given(st.integers(0, 10_000), st.integers(1, 40), st.floats(0.01, 1.0))
-@settings(max_examples=60, deadline=None)
 def test_cvar_is_the_mean_of_the_worst_share(seed: int, n: int, alpha: float) -> None:
     logits, targets, groups = batch(seed, [0] * n)
     losses = sorted(plain_losses(logits.detach(), targets), reverse=True)

@@ -8,7 +8,7 @@ from typing import cast
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fairaudit.errors import UsageError
@@ -53,7 +53,6 @@ def test_the_published_weights_come_out() -> None:
 
 
 @given(st.lists(st.one_of(st.integers(0, 50), st.none()), min_size=1, max_size=12), st.floats(0.1, 0.9))
-@settings(max_examples=60, deadline=None)
 def test_weights_are_a_plain_loop_and_forget_scale_and_origin(hits: list[int | None], scale: float) -> None:
     accuracies = [math.nan if h is None else h / 50 for h in hits]
     found = attention(torch.tensor(accuracies, dtype=torch.float64)).tolist()

@@ -93,6 +93,7 @@ def test_the_teacher_is_trained_with_the_chosen_loss_and_the_student_with_the_me
     assert outcome.model(torch.zeros(2, 3, 8, 8)).shape == (2, 2), "the teacher is taken out again"
 
 
+@pytest.mark.training
 def test_a_student_that_hears_nothing_but_the_teacher_comes_to_agree_with_it(tmp_path: Path) -> None:
     teacher = saved(tmp_path / "teacher.pt", ("female", "male"))
     part = biased(120, 0.5, seed=1)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -68,7 +68,6 @@ def test_several_classes_are_one_multinomial_regression() -> None:
     assert (sparse.weight == 0).any()
 
 
-@settings(max_examples=30, deadline=None)
 @given(st.integers(0, 1000))
 def test_standardisation_folded_in_changes_no_logit(seed: int) -> None:
     rng = np.random.default_rng(seed)

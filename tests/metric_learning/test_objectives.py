@@ -83,6 +83,7 @@ def test_arcface_adds_half_a_radian_to_the_angle_of_the_class() -> None:
     assert float(objective(x, y).detach()) == pytest.approx(np.mean(losses), rel=1e-3)
 
 
+@pytest.mark.statistics
 def test_negatives_are_drawn_by_distance_as_its_paper_says() -> None:
     """One anchor with its positive, and negatives at distances of which near ones are the rarer on the sphere."""
     d, angles = 4, [0.6, 0.9, 1.2]

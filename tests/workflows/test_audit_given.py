@@ -174,6 +174,7 @@ def test_a_stream_says_the_same(tmp_path: Path) -> None:
     assert to_json(audit_shards(tmp_path / "p.parquet", settings)) == to_json(audit(predictions, settings))
 
 
+@pytest.mark.training
 def test_merged_shards_are_the_union() -> None:
     whole = _predictions()
     settings = _settings(**SETTINGS)

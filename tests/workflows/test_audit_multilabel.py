@@ -90,7 +90,7 @@ def test_what_is_stored() -> None:
             assert not any(key.startswith("auroc") for key in group.metrics)
 
 
-@pytest.mark.parametrize("people", [None, 90])
+@pytest.mark.parametrize("people", [pytest.param(None, marks=pytest.mark.training), 90])
 def test_a_stored_audit_is_judged_as_the_predictions_are(people: int | None) -> None:
     result = audited(predictions(1, people=people), rules=RULES + OVER_LABELS, aggregate=("weighted", "worst"), beta=(0.5,))
     record = json.loads(to_json(result))
@@ -110,7 +110,7 @@ def test_a_stored_audit_is_judged_as_the_predictions_are(people: int | None) -> 
     assert sure.rules[0].outcomes[0].ci_high < judged.rules[len(RULES)].outcomes[0].ci_high
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [pytest.param(0, marks=pytest.mark.training), 1])
 def test_merged_audits_are_the_audit_of_the_union_for_what_counts_tell(seed: int) -> None:
     table = predictions(seed, missing=0.1 * seed)
     place = np.random.default_rng(seed).integers(0, 3, len(table))

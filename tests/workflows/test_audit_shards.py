@@ -152,12 +152,13 @@ def _split(result: AuditResult, *, areas: bool) -> tuple[AuditResult, dict[str, 
 def test_of_scores_the_areas_are_kept_and_that_is_said(tmp_path: Path, positive: str | None) -> None:
     folder = written(predictions(4, scores=True), tmp_path / "run")
     settings = PLAIN.model_copy(update={"positive": positive})
-    rest, areas = _split(audit_shards(folder, settings), areas=True)
+    streamed = audit_shards(folder, settings)
+    rest, areas = _split(streamed, areas=True)
     expected_rest, expected = _split(audit(read_predictions(folder), settings), areas=True)
     assert to_json(rest) == to_json(expected_rest)
     assert list(areas) == list(expected)
     assert list(areas.values()) == pytest.approx(list(expected.values()), abs=2e-3, nan_ok=True)
-    [note] = [note for note in audit_shards(folder, settings).notes if "streamed" in note]
+    [note] = [note for note in streamed.notes if "streamed" in note]
     assert re.fullmatch(
         r"the table was streamed, and AUROC is that of histograms of its scores, off by (\S+) at the most; what else needs "
         "scores is left out; audit with --no-stream, or audit a part",

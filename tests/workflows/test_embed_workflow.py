@@ -154,6 +154,7 @@ def test_people_make_intervals_wider_than_images_do() -> None:
     assert together.result.settings["clustered_by"] == "identity"
 
 
+@pytest.mark.training
 def test_the_whole_run_folder_is_read_by_what_reads_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # the pages of audits have tests of their own, and take longer than all the rest
     monkeypatch.setattr(run_reports, "report_files", lambda *_: {"report.html": lambda path: path.write_text("a page")})
