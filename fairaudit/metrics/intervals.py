@@ -95,8 +95,8 @@ def f_score(tp: FloatArray, fn: FloatArray, fp: FloatArray, beta: float, z: floa
         return np.asarray((1 + weight) * j / ((1 + weight) * j + (1 - j) * (s * weight + 1 - s)))
 
     j_low, j_high = clopper_pearson(tp, tp + wrong, z)
-    s_low, s_high = (np.nan_to_num(limit, nan=default) for limit, default in
-                     zip(clopper_pearson(fn, wrong, z), (0.0, 1.0), strict=True))  # fmt: skip
+    s_low, s_high = clopper_pearson(fn, wrong, z)
+    s_low, s_high = np.where(np.isnan(s_low), 0.0, s_low), np.where(np.isnan(s_high), 1.0, s_high)
     kind, unkind = (s_low, s_high) if beta >= 1 else (s_high, s_low)
     with np.errstate(divide="ignore", invalid="ignore"):
         j = tp / (tp + wrong)

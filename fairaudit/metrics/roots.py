@@ -61,7 +61,7 @@ def _inside(
     x: FloatArray, left: FloatArray, right: FloatArray, highest: float
 ) -> tuple[FloatArray, np.typing.NDArray[np.bool_]]:
     """Arguments between what is known to lie below and above, and which of them were so already."""
-    x = np.clip(np.where(np.isnan(x), -1.0, x), 0.0, highest)
+    x = np.minimum(np.maximum(np.where(np.isnan(x), -1.0, x), 0.0), highest)
     straight = (x > left) & (x < right)
     low = np.maximum(left, 0.0)
     middle = np.where(np.isinf(right), 2 * low + 1, (low + np.minimum(right, highest)) / 2)
