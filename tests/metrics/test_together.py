@@ -20,8 +20,8 @@ SELECTED = "selection_rate[micro]"
 
 def pooled(called: IntArray, rng: np.random.Generator) -> Estimate:
     """The share of all labels that are called, of (n, l) decisions."""
-    n, labels = called.shape
-    tasks = {f"l{i}": Task(("no", "yes"), rng.integers(0, 2, n), np.asarray(called[:, i])) for i in range(labels)}
+    n, truth = len(called), rng.integers(0, 2, called.shape)
+    tasks = {f"l{i}": Task(("no", "yes"), truth[:, i], called[:, i]) for i in range(called.shape[1])}
     rows = np.array([str(i) for i in range(n)], dtype=object)
     table = Predictions(rows, tasks, {"half": Column.of(["a", "b"] * (n // 2))})
     return audit(table, AuditSettings(target="all", by=(("half",),))).overall.metrics[SELECTED]
