@@ -171,6 +171,8 @@ def check_replaceable(out: Path) -> None:
         if Path.cwd().is_relative_to(target):
             raise OutputError(f"{out} holds the working folder, which a run would replace whole; name a folder inside it")
         held = sorted(entry.name for entry in target.iterdir())
+        if held and not os.access(target, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))  # it could be put aside, and never removed
     except OSError as error:
         raise unwritable(out, error) from error
     if held and not set(MARKS) & set(held):

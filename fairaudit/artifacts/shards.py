@@ -7,7 +7,9 @@ levels and their spelling are found by one set of rules however large the table 
 
 from __future__ import annotations
 
+import errno
 import math
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -206,6 +208,8 @@ def _buffer(numbers: IntArray) -> pa.Buffer:
 def _opened(part: Path) -> pq.ParquetFile:
     try:
         return pq.ParquetFile(part, memory_map=True)
+    except PermissionError as error:
+        raise PredictionsError(f"{part} cannot be read: {os.strerror(error.errno or errno.EACCES)}") from error
     except (pa.ArrowException, OSError) as error:
         raise PredictionsError(f"{part} cannot be read as Parquet: {str(error).partition(chr(10))[0]}") from error
 

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import safetensors.torch
-from pydantic import ValidationError
 
 from fairaudit.artifacts.folder import unwritable
 from fairaudit.artifacts.records import write_json
@@ -24,7 +23,7 @@ from fairaudit.attribution.maps import general_map
 from fairaudit.attribution.patches import Positions
 from fairaudit.attribution.region_net import RegionNet
 from fairaudit.config import Measure, Preprocess, Stem
-from fairaudit.errors import ArtifactError, FairauditError, UsageError
+from fairaudit.errors import ArtifactError, UsageError
 from fairaudit.predictions import FloatArray
 
 RECORD, WEIGHTS, MAPS = "attribution.json", "regions.safetensors", "maps.npz"
@@ -194,6 +193,8 @@ def open_attribution(folder: Path) -> Attribution:
     path = folder / RECORD
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
+    except PermissionError as error:
+        raise ArtifactError(f"{path} cannot be read: {error.strerror or error}") from error
     except OSError as error:
         raise ArtifactError(
             f"{folder} holds no attribution ({RECORD} is missing); 'fairaudit attribute fit' makes one"
@@ -204,16 +205,11 @@ def open_attribution(folder: Path) -> Attribution:
         raise ArtifactError(f"{path} is not of the format that this fairaudit reads ({_FORMAT}); fit the attribution again")
     try:
         return _assembled(folder, record)
-    except (
-        KeyError,
-        TypeError,
-        ValueError,
-        RuntimeError,
-        OSError,
-        ValidationError,
-        FairauditError,
-        safetensors.SafetensorError,
-    ) as error:
+    except MemoryError:
+        raise
+    except PermissionError as error:
+        raise ArtifactError(f"the attribution in {folder} cannot be read: {error.strerror or error}") from error
+    except Exception as error:  # zip, zlib, NumPy and safetensors fail in many ways, all of which mean the same here
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ArtifactError(f"the attribution in {folder} is damaged: {reason}; fit it again") from error
 
@@ -228,7 +224,7 @@ def _assembled(folder: Path, record: Mapping[str, Any]) -> Attribution:
         held = {name: arrays[name] for name in arrays.files}
     known = {"format", "attribute", "levels", "measure", "positions", "order", "stem", "width", "preprocess", "data",
              "labels_sha256", "calibration"}  # fmt: skip
-    return Attribution(
+    found = Attribution(
         record["attribute"],
         tuple(record["levels"]),
         net.eval(),
@@ -245,3 +241,35 @@ def _assembled(folder: Path, record: Mapping[str, Any]) -> Attribution:
         frozenset(str(one) for one in held["seen"]),
         {key: value for key, value in record.items() if key not in known},
     )  # fmt: skip
+    _check(found)
+    return found
+
+
+def _check(found: Attribution) -> None:
+    """Refuse what fits into its place and is no attribution all the same.
+
+    Raises:
+        ValueError: it is not; the sentence says what.
+    """
+    image, c, levels = found.positions.image, found.calibration, found.levels
+    texts = (found.attribute, found.data, found.labels_sha256, *levels)
+    bins = (c.count, c.mean, c.right)
+    wrong = {
+        "a name is no text": not all(isinstance(text, str) for text in texts),
+        "there are no two levels": len(set(levels)) != len(levels) or len(levels) < 2,
+        f"there is no measure {found.measure!r}": found.measure not in MEASURES,
+        "pictures have two sizes": tuple(found.preprocess.size) != (image, image),
+        "weights are no numbers": not all(bool(one.isfinite().all()) for one in found.net.state_dict().values()),
+        "maps are no numbers": not all(_finite(one, (len(found.positions),)) for one in found.regions.values()),
+        "the average is no picture": found.average.shape != (image, image, 3) or found.average.dtype != np.uint8,
+        "the calibration is none": not all(one.ndim == 1 and len(one) == len(c.count) for one in bins)
+        or not all(one.dtype.kind in "if" for one in bins)
+        or not all(isinstance(one, int) and one >= 0 for one in (c.images, c.patches))
+        or not (0 <= c.error <= 1 and 0 <= c.uncorrected <= 1 and 0 <= c.accuracy <= 1 and 0 < c.temperature < np.inf),
+    }
+    if said := next((what for what, is_so in wrong.items() if is_so), ""):
+        raise ValueError(said)
+
+
+def _finite(values: np.ndarray, shape: tuple[int, ...]) -> bool:
+    return values.shape == shape and values.dtype.kind == "f" and bool(np.isfinite(values).all())

@@ -27,7 +27,7 @@ _WORLD = frozenset(
 is asked for by mistake, as is what a library raises without a number."""
 _NO_MEMORY = (
     "can't allocate memory", "cannot allocate memory", "not enough memory", "out of memory", "bad_alloc",
-    "failed to map segment", "can't start new thread",
+    "failed to map segment", "can't start new thread", "could not create a primitive",
 )  # fmt: skip
 """How libraries say that there is no memory: torch, the system, C++, the loader of shared libraries, Python's threads."""
 

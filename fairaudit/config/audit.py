@@ -66,6 +66,13 @@ class AuditSettings(Settings):
     cluster: bool = True
     rules: tuple[str, ...] = ()
 
+    @field_validator("by")
+    @classmethod
+    def _named(cls, by: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:
+        if not all(by):
+            raise ValueError("a grouping names at least one attribute")
+        return by
+
     @field_validator("bins")
     @classmethod
     def _rising(cls, bins: Mapping[str, tuple[float, ...]]) -> Mapping[str, tuple[float, ...]]:

@@ -57,10 +57,23 @@ def folder_names(folder: Path) -> list[str]:
         return sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
 
 
-def image_tree(folder: Path) -> list[str]:
-    """Image files anywhere below a folder, as paths relative to it with forward slashes, sorted."""
+def image_tree(folder: Path, whole: bool = False) -> list[str]:
+    """Image files anywhere below a folder, as paths relative to it with forward slashes, sorted.
+
+    Args:
+        folder: where to look.
+        whole: whether these are the dataset, so that a folder that may not be read is no folder to pass over.
+
+    Raises:
+        DataError: a name is no UTF-8, or a folder of the dataset cannot be read.
+    """
+
+    def unread(error: OSError) -> None:
+        if whole:
+            raise DataError(f"the folder {error.filename} cannot be read: {error.strerror or error}") from error
+
     found: list[str] = []
-    for where, folders, files in os.walk(folder):
+    for where, folders, files in os.walk(folder, onerror=unread):
         folders[:] = [f for f in folders if not f.startswith(".")]
         prefix = Path(where).relative_to(folder).as_posix()
         found += [name if prefix == "." else f"{prefix}/{name}" for name in files if is_image(name)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -91,11 +92,18 @@ class FolderStore:
         return path.read_bytes()
 
     def missing(self, rows: Sequence[str]) -> list[str]:
-        """Rows whose file does not exist."""
-        # os.path has no error for a name that the file system does not take, as a label table may hold; a path object per
-        # row takes longer than asking for its file
-        below = os.path.join(self.root, "")  # noqa: PTH118
-        return [row for row in rows if not os.path.isfile(below + row)]  # noqa: PTH113
+        """Rows whose file does not exist; one that only may not be looked at is not among them."""
+        below = os.path.join(self.root, "")  # noqa: PTH118 - a path object per row takes longer than asking for its file
+        return [row for row in rows if _absent(below + row)]
+
+
+def _absent(path: str) -> bool:
+    try:
+        return not stat.S_ISREG(os.stat(path).st_mode)  # noqa: PTH116
+    except PermissionError:
+        return False
+    except (OSError, ValueError):  # also a name that the file system does not take, as a label table may hold
+        return True
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,7 +22,7 @@ from fairaudit.errors import UnknownNameError, UsageError
 T = TypeVar("T")
 
 _KINDS = ("auto", "cpu", "cuda", "mps")
-_NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory")
+_NO_MEMORY = ("out of memory", "not enough memory", "can't allocate memory", "could not create a primitive")
 """How CUDA, MPS and torch's allocator on the CPU, old and new, say so."""
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # glibc's malloc.h
 

@@ -6,6 +6,8 @@ import dataclasses
 import hashlib
 import os
 import tempfile
+import warnings
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ from fairaudit.errors import ArtifactError
 from fairaudit.losses.base import GroupLoss
 
 STATE = "training.pt"
-_FORMAT = 1
+_FORMAT = 2
 _NO_MATTER = {"device", "workers", "cache", "log", "accumulate"}
 """Settings that change how fast a training is and what is written beside it, but neither its data nor its mathematics."""
 _UNREADABLE = {"labels of the training images", "layers of the network"}
@@ -105,7 +107,8 @@ def save_state(folder: Path, who: Mapping[str, Any], state: Mapping[str, Any]) -
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=folder, prefix=f".{STATE}.", suffix=".part", delete=False) as file:
             part = Path(file.name)
-            torch.save({"format": _FORMAT, "identity": dict(who), **state}, file)
+            content = {"format": _FORMAT, "identity": dict(who), **state}
+            torch.save({**content, "seal": _seal(content)}, file)
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
@@ -136,9 +139,13 @@ def load_state(folder: Path, who: Mapping[str, Any]) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        before = state["identity"]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of storages that no state has
+            state = torch.load(path, map_location="cpu", weights_only=True)
         known = state["format"] == _FORMAT
+        if known and state.pop("seal") != _seal(state):
+            raise ValueError("something in it is not as it was written")
+        before = state["identity"]
     except Exception as error:  # torch says in many ways that a file is not what it should be
         raise ArtifactError(f"{path} is not the state of a training, or damaged; delete it to begin anew") from error
     if not known:
@@ -154,6 +161,31 @@ def load_state(folder: Path, who: Mapping[str, Any]) -> dict[str, Any] | None:
                 f"{path} is the state of another training: {difference}; go on as it was begun, or choose another folder"
             )
     return {key: value for key, value in state.items() if key not in ("format", "identity")}
+
+
+def _seal(content: Any) -> str:
+    """A digest of all that nested containers hold, so that no later step meets what was not written."""
+    digest = hashlib.sha256()
+
+    def add(value: Any) -> None:
+        if isinstance(value, Tensor):
+            plain = value.detach().cpu().contiguous().reshape(-1)
+            bits = plain.view(torch.uint8) if len(plain) else plain
+            digest.update(f"{value.dtype}{tuple(value.shape)}{zlib.crc32(bits.numpy().data)}".encode())
+        elif isinstance(value, Mapping):
+            digest.update(f"{len(value)} named".encode())
+            for name, one in value.items():
+                digest.update(repr(name).encode())
+                add(one)
+        elif isinstance(value, list | tuple):
+            digest.update(f"{len(value)} in order".encode())
+            for one in value:
+                add(one)
+        else:
+            digest.update(repr(value).encode())
+
+    add(content)
+    return digest.hexdigest()
 
 
 def buffers_of(module: nn.Module) -> dict[str, Tensor]:

@@ -87,6 +87,9 @@ def _read(path: Path) -> tuple[FloatArray, Mapping[str, Any]]:
             record = json.loads((path / RECORD).read_text(encoding="utf-8"))
             if not isinstance(record, dict) or not all(isinstance(record.get(k, {}), dict) for k in _NESTED):
                 raise ValueError(f"{RECORD} is no record of an attribution")
+            error, doubts = record.get("calibration", {}).get("error"), record.get("doubts", [])
+            if not isinstance(error, int | float | None) or not isinstance(doubts, list):
+                raise ValueError(f"{RECORD} does not say how far its map is to be believed")
             path = path / ARRAYS
         with path.open("rb") as stream:
             held = np.load(stream, allow_pickle=False)
@@ -95,7 +98,9 @@ def _read(path: Path) -> tuple[FloatArray, Mapping[str, Any]]:
         raise ArtifactError(
             f"{path} cannot be read: {error.strerror or error}; name a .npy or .npz file with a map"
         ) from error
-    except (ValueError, EOFError) as error:
+    except (ArtifactError, MemoryError):
+        raise
+    except Exception as error:  # numpy, zip and zlib say in many ways that a file is not theirs
         raise ArtifactError(f"{path} holds no map that can be read: name a .npy or .npz file") from error
     if values.ndim != 2 or values.dtype.kind not in "fiub" or not np.isfinite(values.astype(np.float64)).all():
         raise ArtifactError(f"{path} holds an array of shape {values.shape} and not a map, height × width finite numbers")

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from fairaudit.artifacts.folder import check_replaceable
+from fairaudit.artifacts.tables import read_predictions
 from fairaudit.config import Arm, MitigateConfig, read_toml
 from fairaudit.engine.state import STATE
 from fairaudit.errors import ArtifactError, ConfigError, OutputError
-from fairaudit.workflows.run_folders import CACHE, CONFIG, RUN, run_folder
+from fairaudit.workflows.run_folders import CACHE, CONFIG, PREDICTIONS, RUN, run_folder
+from fairaudit.workflows.seed_runs import read_run
 
 _GROWS = {"arms", "seeds", "baseline"}
 """What may differ when a run is resumed: more arms or seeds are trained beside those that are there."""
@@ -103,6 +105,7 @@ def check_runs(config: MitigateConfig, out: Path) -> None:
 
     Raises:
         ArtifactError: the record of a run cannot be read.
+        PredictionsError: its predictions cannot.
         ConfigError: a run is of another arm.
     """
     for arm in config.trained:
@@ -116,8 +119,13 @@ def _check_run(path: Path, arm: Arm) -> None:
     try:
         before = json.loads(path.read_text(encoding="utf-8"))["arm"]
         known = {key: before[key] for key in ("loss", "loss_options", "method", "method_options", "training")}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ArtifactError(f"{path} is not the record of a run; delete its folder to train it again") from error
+    try:
+        read_run(path.parent)  # as it will be at the end, after hours
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
+        raise ArtifactError(f"what is in {path.parent} is damaged or not whole; delete it to train it again") from error
+    read_predictions(path.with_name(PREDICTIONS), None)
     now = arm.model_dump(mode="json")
     for key, value in known.items():
         if _texts(value) != _texts(now[key]):  # 0.1 in a file and on the command line are the same

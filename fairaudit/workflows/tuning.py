@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
@@ -28,7 +29,7 @@ from fairaudit.engine.devices import place
 from fairaudit.engine.history import Progress
 from fairaudit.engine.seeding import seed_everything
 from fairaudit.engine.training_data import TrainingData
-from fairaudit.errors import ArtifactError, ConfigError, OutputError, TrainingError, UsageError
+from fairaudit.errors import ArtifactError, ConfigError, FairauditError, OutputError, TrainingError, UsageError
 from fairaudit.workflows.experiment import Experiment
 from fairaudit.workflows.method_scores import score_of_method
 from fairaudit.workflows.run_folders import run_folder
@@ -70,16 +71,24 @@ class Tuner:
             UsageError: several processes are asked to search.
             ConfigError: the folder holds a search of another space.
             TrainingError: no trial of an arm came to an end.
+            ArtifactError: the folder holds what is no search, or a damaged one.
             OutputError: a result cannot be written.
         """
         if place(experiment.config.training.device).processes > 1:
             raise UsageError("a search runs in one process; start it without torchrun")
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         watch.say(f"tuning    {_told(self._space)}: {self._settings.trials} trials per arm on the validation images")
-        arms = tuple(
-            _Search(experiment, data, arm, self._space, self._settings, out / TUNING, watch).best()
-            for arm in experiment.config.trained
-        )
+        trained = experiment.config.trained
+        searches = [_Search(experiment, data, arm, self._space, self._settings, out / TUNING, watch) for arm in trained]
+        journals = [search.journal for search in searches if search.space]
+        before = {path: path.read_bytes() for path in journals if path.exists()}
+        try:
+            studies = [search.opened() if search.space else None for search in searches]
+        except FairauditError:
+            for path, held in before.items():  # nothing was searched yet
+                write_whole(path, held)
+            raise
+        arms = tuple(search.best(study) for search, study in zip(searches, studies, strict=True))
         others = [arm.name for arm in experiment.config.trained if not any(concerns(key, arm) for key in self._space)]
         note = (
             f"the settings of every arm were searched in {self._settings.trials} trials on the validation images "
@@ -102,11 +111,19 @@ class _Search:
         self.record = out / f"{run_folder(Path(), arm, SEED).parent.name}.json"
         self.work = out / f".{self.record.stem}.training"
 
-    def best(self) -> Arm:
-        """The arm with the settings of its best trial; as it was where the space does not concern it."""
-        if not self.space:
+    @property
+    def journal(self) -> Path:
+        """What is kept of the search while it goes on."""
+        return self.record.with_suffix(".journal")
+
+    def best(self, study: optuna.Study | None) -> Arm:
+        """The arm with the settings of its best trial; as it was where the space does not concern it.
+
+        Args:
+            study: what ``opened`` gave; None where the space does not concern the arm.
+        """
+        if study is None:
             return self.arm
-        study = self._opened()
         while len(done := _finished(study)) < self.settings.trials:
             # A sampler of its own for each trial: a search that goes on draws what it would have drawn.
             study.sampler = optuna.samplers.TPESampler(
@@ -129,8 +146,15 @@ class _Search:
         )
         return changed(self.arm, self._values(found.params), folder_label(self.arm.name))
 
-    def _opened(self) -> optuna.Study:
-        path = self.record.with_suffix(".journal")
+    def opened(self) -> optuna.Study:
+        """The search as it was left, or a new one.
+
+        Raises:
+            ArtifactError: what is there is no search, or damaged.
+            ConfigError: what is there is another search.
+            OutputError: it cannot be written.
+        """
+        path = self.journal
         asked = {
             "space": {key: _searched_text(searched) for key, searched in self.space.items()},
             "startup": self.settings.startup,
@@ -146,23 +170,54 @@ class _Search:
                 pruner=optuna.pruners.MedianPruner(n_startup_trials=self.settings.startup),
                 load_if_exists=True,
             )
+            before = study.user_attrs.get("asked")
+            if not (before is None or isinstance(before, dict)):
+                raise TypeError("what was asked is no table")
+            if before in (None, asked):  # of another search others are expected
+                for trial in study.trials:
+                    self._check(trial)
         except OSError as error:
             raise OutputError(f"{path} cannot be written: {error.strerror}") from error
-        except (json.JSONDecodeError, KeyError, ValueError) as error:
+        except Exception as error:  # what a journal says is done again, by a library, which fails in many ways
             raise ArtifactError(f"{path} is not the record of a search, or damaged; delete it to begin anew") from error
-        before = study.user_attrs.get("asked")
         if before is None:
             study.set_user_attr("asked", asked)
         elif before != asked:
-            key = next(key for key in asked if before.get(key) != asked[key])
+            key = next((key for key in asked if before.get(key) != asked[key]), "setting")
             raise ConfigError(
-                f"{path} was searched with another {key} ({_said(before.get(key))}, now {_said(asked[key])}); "
+                f"{path} was searched with another {key} ({_said(before.get(key))}, now {_said(asked.get(key))}); "
                 "resume it as it was, or choose another --out"
             )
         for trial in study.trials:  # whoever ran these was interrupted: a folder is one process's
             if trial.state == TrialState.RUNNING:
                 study.tell(trial.number, state=TrialState.FAIL)
         return study
+
+    def _check(self, trial: FrozenTrial) -> None:
+        """Refuse a trial that this search cannot have had.
+
+        Raises:
+            ValueError: its settings are others, or it has no score.
+        """
+        whole = trial.state == TrialState.COMPLETE
+        known = {key: self._distribution(key) for key in self.space}
+        if any(known.get(key) != one for key, one in trial.distributions.items()) or (
+            whole and set(trial.params) != set(known)
+        ):
+            raise ValueError(f"trial {trial.number} has other settings")
+        if whole and not math.isfinite(trial.value or 0.0):
+            raise ValueError(f"trial {trial.number} has no score")
+        if not all(isinstance(epoch, int) and math.isfinite(score) for epoch, score in trial.intermediate_values.items()):
+            raise ValueError(f"trial {trial.number} has epochs without a score")
+
+    def _distribution(self, key: str) -> BaseDistribution:
+        """What ``_suggested`` draws from."""
+        searched = self.space[key]
+        if not isinstance(searched, Range):
+            return CategoricalDistribution([self._checked(key, value) for value in searched])
+        if is_whole(key, self.arm):
+            return IntDistribution(int(searched.low), int(searched.high))
+        return FloatDistribution(searched.low, searched.high, log=searched.logarithmic)
 
     def _one(self, study: optuna.Study, place_in_search: int) -> None:
         """Train with settings that the search proposes, and tell it what they are worth."""

@@ -57,15 +57,18 @@ def work(seed: int, start: int, stop: int, only: str | None, show: bool) -> None
     from tests.hostile.judging import case_folder, draw, judged
     from tests.hostile.seeds import make_seeds
     from tests.hostile.targets import TARGETS
+    from tests.hostile.targets_of_training import TRAINED
+    from tests.hostile.unfinished import make_unfinished
 
     faulthandler.enable()
-    targets = [t for t in TARGETS if only is None or only in t.name]
+    targets = [t for t in (*TARGETS, *TRAINED) if only is None or only in t.name]
     shares = np.array([t.share for t in targets])
     report = os.fdopen(os.dup(1), "w")
     with tempfile.TemporaryDirectory() as name:
         seeds = Path(name) / "seeds"
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123
         make_seeds(seeds)
+        make_unfinished(seeds)
         resource.setrlimit(resource.RLIMIT_AS, (ADDRESSES, ADDRESSES))
         for case in range(start, stop):
             rng = np.random.default_rng([seed, case])

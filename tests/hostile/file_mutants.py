@@ -143,7 +143,7 @@ def any_checkpoint(data: bytes, rng: np.random.Generator) -> bytes:
         if which == 0:
             del tensors[key]
         elif which <= 2:
-            tensors[key] = _other_tensor(tensors[key], rng)
+            tensors[key] = other_tensor(tensors[key], rng)
         elif which == 3:
             tensors[str(rng.choice(HOSTILE_TEXTS[:-1]))] = tensors.pop(key)
         elif which == 4:
@@ -164,7 +164,8 @@ def any_checkpoint(data: bytes, rng: np.random.Generator) -> bytes:
     return sink.getvalue()
 
 
-def _other_tensor(old: Any, rng: np.random.Generator) -> Any:
+def other_tensor(old: Any, rng: np.random.Generator) -> Any:
+    """Something else in the place of a tensor: another type, shape or layout, other values, or no tensor at all."""
     if not isinstance(old, torch.Tensor) or not old.is_floating_point() or old.is_sparse or old.is_quantized:
         return torch.zeros(2)
     choices: list[Any] = [

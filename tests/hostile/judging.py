@@ -23,6 +23,7 @@ import numpy as np
 from fairaudit.cli.app import run
 from tests.hostile.byte_mutants import Mutation, any_bytes
 from tests.hostile.targets import Target
+from tests.hostile.unfinished import KEPT
 
 SECONDS = 20
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -192,12 +193,8 @@ _READERS: Mapping[str, Callable[[str], object]] = {
 
 
 def _files() -> dict[str, object]:
-    """Everything below the working folder: kind, and of files their number, length and time."""
-    found: dict[str, object] = {}
-    for path in Path().rglob("*"):
-        about = path.lstat()
-        found[path.as_posix()] = "folder" if path.is_dir() else (about.st_ino, about.st_size, about.st_mtime_ns)
-    return found
+    """Everything below the working folder: folders, and of files what they hold."""
+    return {path.as_posix(): "folder" if path.is_dir() else path.read_bytes() for path in Path().rglob("*")}
 
 
 @contextmanager
@@ -206,13 +203,17 @@ def case_folder(seeds: Path, work: Path, target: Target, data: bytes) -> Iterato
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     for path in seeds.iterdir():
-        if path.name in ("faces", "run") or path.is_dir():
+        if path.name == KEPT:
+            continue
+        if path.is_dir():
             (work / path.name).mkdir()
             for inner in path.iterdir():
                 if inner.is_file():
                     os.link(inner, work / path.name / inner.name)
         else:
             os.link(path, work / path.name)
+    if target.out:  # copied: the command goes on in it
+        shutil.copytree(seeds / target.out, work / WRITTEN)
     damaged = work / target.file
     damaged.parent.mkdir(exist_ok=True)
     damaged.unlink(missing_ok=True)

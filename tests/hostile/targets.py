@@ -32,6 +32,7 @@ class Target:
         mutations: ways to damage it; one of them is drawn.
         words: command lines; one of them is drawn.
         share: how many of the cases it gets, in proportion.
+        out: folder among the undamaged files that is the command's ``out`` before it begins; empty for none.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Target:
     mutations: tuple[Mutation, ...]
     words: tuple[tuple[str, ...], ...]
     share: float = 1.0
+    out: str = ""
 
 
 _DATA = ("--data", "table", "--root", "labels.csv", "--data-option", "images=faces")

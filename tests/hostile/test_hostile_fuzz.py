@@ -9,11 +9,14 @@ import pytest
 
 from tests.hostile.judging import case_folder, draw, judged
 from tests.hostile.seeds import make_seeds
-from tests.hostile.targets import TARGETS
+from tests.hostile.targets import TARGETS, Target
+from tests.hostile.targets_of_training import TRAINED
+from tests.hostile.unfinished import make_unfinished
 
 pytestmark = pytest.mark.filterwarnings("default")  # as a user's interpreter has them, not as errors
 
-SHARES = np.array([target.share for target in TARGETS])
+ALL = (*TARGETS, *TRAINED)
+SHARES = np.array([target.share for target in ALL])
 QUICK = [target for target in TARGETS if not target.name.startswith(("checkpoint", "image", "config", "embeddings"))]
 
 
@@ -24,10 +27,17 @@ def seeds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def begun(seeds: Path) -> Path:
+    """With what is begun and not ended beside."""
+    make_unfinished(seeds)
+    return seeds
+
+
 def fallen(seed: int, case: int, seeds: Path, work: Path) -> str:
     """What fell in a case of the benchmark; empty where nothing did."""
     rng = np.random.default_rng([seed, case])
-    target = TARGETS[int(rng.choice(len(TARGETS), p=SHARES / SHARES.sum()))]
+    target = ALL[int(rng.choice(len(ALL), p=SHARES / SHARES.sum()))]
     data, words = draw(target, seeds, rng)
     with case_folder(seeds, work, target, data):
         ending = judged(words)
@@ -44,7 +54,17 @@ def test_a_sample_of_damaged_files(target: object, seeds: Path, tmp_path: Path) 
         assert not ending.problem, f"{case} {words}: {ending.err}"
 
 
+@pytest.mark.training
+@pytest.mark.parametrize("target", TRAINED, ids=lambda target: target.name)
+def test_a_sample_of_damaged_files_of_trainings(target: Target, begun: Path, tmp_path: Path) -> None:
+    for case in range(3):
+        data, words = draw(target, begun, np.random.default_rng([78, case]))
+        with case_folder(begun, tmp_path / "case", target, data):
+            ending = judged(words)
+        assert not ending.problem, f"{case} {words}: {ending.err}"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(10))
-def test_many_damaged_files(seed: int, seeds: Path, tmp_path: Path) -> None:
-    assert not [said for case in range(200) if (said := fallen(100 + seed, case, seeds, tmp_path / "case"))]
+def test_many_damaged_files(seed: int, begun: Path, tmp_path: Path) -> None:
+    assert not [said for case in range(200) if (said := fallen(100 + seed, case, begun, tmp_path / "case"))]

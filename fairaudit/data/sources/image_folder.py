@@ -97,7 +97,7 @@ def _walk(root: Path, column: str) -> tuple[pd.DataFrame, list[str]]:
     classes: list[str] = []
     for split, name in places:
         folder = f"{split}/{name}" if split else name
-        images = [f"{folder}/{image}" for image in image_tree(root / folder)]
+        images = [f"{folder}/{image}" for image in image_tree(root / folder, whole=True)]
         rows += images
         splits += [_SPLITS[split.casefold()] if split else "all"] * len(images)
         classes += [name] * len(images)

@@ -86,7 +86,7 @@ def _from_lists(root: Path) -> Manifest:
         raise DataError(f"{root} has neither labels.csv nor {' and '.join(lacking)}; to get the dataset, {CARD.obtain}")
     base = next((f for f in _FOLDERS if (root / f).is_dir()), "")
     prefix = f"{base}/" if base else ""
-    rows = pd.Series([prefix + name for name in image_tree(root / base) if "/" in name], dtype=str)
+    rows = pd.Series([prefix + name for name in image_tree(root / base, whole=True) if "/" in name], dtype=str)
     if not len(rows):
         raise DataError(f"{root / base} has no images in folders, one per person; to get the dataset, {CARD.obtain}")
     images, people = _read_lists(lists)
