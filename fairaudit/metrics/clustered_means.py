@@ -1,9 +1,9 @@
 """Means of numbers between 0 and 1, group by group, with limits that know that a person's images are alike.
 
 The variance of a mean is that of its pulls (``influence``) summed person by person; its quantile is Student's with as
-many degrees of freedom as there are people less one. Where the numbers of hardly anybody differ from 0, or from 1, that
-knows little, and the exact limits of a share of as many images as there are people hold as well: nothing between 0 and 1
-scatters more than what is either.
+many degrees of freedom as there are people less one. Where the numbers of hardly anybody differ from 0, from 1, or from
+what most have, that knows little, and the exact limits of a share of as many images as there are people hold as well:
+nothing between 0 and 1 scatters more than what is either.
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ from fairaudit.metrics.paired_people import numbered
 from fairaudit.predictions import MISSING, BoolArray, FloatArray, IntArray
 from fairaudit.results import Estimate
 
+_SAME = 1e-9
+"""Numbers that are no further apart are the same."""
+
 
 @dataclass(frozen=True, eq=False)
 class Means:
@@ -31,7 +34,7 @@ class Means:
         support: (g,) numbers in it.
         people: (g,) of how many people.
         error: (g,) standard error.
-        scarce: (g,) whether hardly anybody's numbers differ from 0, or from 1.
+        scarce: (g,) whether hardly anybody's numbers differ from 0, from 1, or from what most have.
     """
 
     value: FloatArray
@@ -108,5 +111,17 @@ def clustered_means(x: FloatArray, ids: IntArray, people: IntArray, groups: int)
     with np.errstate(divide="ignore", invalid="ignore"):
         value = np.bincount(group, x, groups) / n
         error = np.sqrt(np.bincount(of, each(pulls) ** 2, groups) * several / (several - 1))
-    scarce = (np.minimum(above, below) < FEW) | (several < 2)
+    own = each(x) / np.bincount(place, minlength=len(cluster))
+    apart = np.bincount(of, np.abs(own - _usual(own, of, groups)[of]) > _SAME, groups)
+    scarce = (np.minimum(np.minimum(above, below), apart) < FEW) | (several < 2)
     return Means(value, n.astype(np.int64), several, np.nan_to_num(error, posinf=0.0), scarce)
+
+
+def _usual(own: FloatArray, of: IntArray, groups: int) -> FloatArray:
+    """(g,) the median of people's means."""
+    if not len(own):
+        return np.full(groups, np.nan)
+    order = np.lexsort((own, of))
+    size = np.bincount(of, minlength=groups)
+    middle = np.cumsum(size) - size + np.maximum(size - 1, 0) // 2
+    return np.where(size > 0, own[order][np.minimum(middle, len(own) - 1)], np.nan)
