@@ -1,10 +1,11 @@
 """Calibration: whether scores are the chances that they look like.
 
 Means of losses have Student's limits around the mean, above it with a term for skewness, from losses to which the worst
-one is added once so that faultless groups keep a width. The calibration error of bins is a sum of absolute values: noise
-only adds to it. Its lower limit takes off the most that noise can add on average, which is a bin's standard deviation
-(√(2/π) of it in bins full enough to be normal), so that it is 0 where calibration cannot be told from noise; the upper one
-takes off what noise adds at least.
+one is added once so that faultless groups keep a width. Where nearly all losses are the same, a smaller one may be next:
+the limits are then no closer than those of a share of faultless images of which none was seen. The calibration error of
+bins is a sum of absolute values: noise only adds to it. Its lower limit takes off the most that noise can add on average,
+which is a bin's standard deviation (√(2/π) of it in bins full enough to be normal), so that it is 0 where calibration
+cannot be told from noise; the upper one takes off what noise adds at least.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import numpy as np
 from scipy.special import ndtr, stdtrit
 
 from fairaudit.metrics.aggregates import Law
-from fairaudit.metrics.groups import members
+from fairaudit.metrics.clusters import FEW
+from fairaudit.metrics.groups import SAME, members
 from fairaudit.predictions import MISSING, BoolArray, FloatArray, IntArray
 
 BINS = 100
@@ -53,7 +55,9 @@ def mean_law(
     second = (np.bincount(g, (x - centre[g]) ** 2, groups) + effect * (largest - centre) ** 2) / np.maximum(n, 1)
     third = (np.bincount(g, (x - centre[g]) ** 3, groups) + effect * (largest - centre) ** 3) / np.maximum(n, 1)
     fewer = np.maximum(n / effect, 1)
-    variance = np.where(known, second / fewer, np.nan)
+    alike = np.bincount(g, np.abs(x - _of_most(x, g, groups)[g]) > SAME, groups) < FEW
+    # of n images of which none is faultless 3.7/n may be (at 95 %, two-sided): Student's quantile times 2/n
+    variance = np.where(known, np.maximum(second / fewer, np.where(alike, (2 * mean / fewer) ** 2, 0.0)), np.nan)
     with np.errstate(divide="ignore", invalid="ignore"):
         skew = np.where(second > 0, np.maximum(third, 0.0) / (6 * second * fewer), 0.0)
 
@@ -62,6 +66,19 @@ def mean_law(
         return np.maximum(mean[i] - half, 0.0), np.minimum(mean[i] + half + (1 + 2 * z**2) * skew[i], most)
 
     return Law(mean, n, limits, limits, variance)
+
+
+def _of_most(x: FloatArray, ids: IntArray, groups: int) -> FloatArray:
+    """(g,) the loss that all but a few of a group have, where there is one: the median of its first ones, for speed."""
+    order = np.argsort(ids.astype(np.uint16), kind="stable")
+    found = np.full(groups, np.nan)
+    first = 0
+    for g, n in enumerate(np.bincount(ids, minlength=groups).tolist()):
+        some = np.sort(x[order[first : first + min(n, 2 * FEW - 1)]])
+        if n:
+            found[g] = some[(len(some) - 1) // 2]
+        first += n
+    return found
 
 
 def equal_width(score: FloatArray, bins: int = BINS) -> IntArray:

@@ -15,14 +15,12 @@ from scipy.special import ndtr, stdtrit
 
 from fairaudit.metrics.clusters import FEW
 from fairaudit.metrics.exact import clopper_pearson
+from fairaudit.metrics.groups import SAME, usual
 from fairaudit.metrics.influence import mean_pull
 from fairaudit.metrics.intervals import gap, quantile
 from fairaudit.metrics.paired_people import numbered
 from fairaudit.predictions import MISSING, BoolArray, FloatArray, IntArray
 from fairaudit.results import Estimate
-
-_SAME = 1e-9
-"""Numbers that are no further apart are the same."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,16 +110,6 @@ def clustered_means(x: FloatArray, ids: IntArray, people: IntArray, groups: int)
         value = np.bincount(group, x, groups) / n
         error = np.sqrt(np.bincount(of, each(pulls) ** 2, groups) * several / (several - 1))
     own = each(x) / np.bincount(place, minlength=len(cluster))
-    apart = np.bincount(of, np.abs(own - _usual(own, of, groups)[of]) > _SAME, groups)
+    apart = np.bincount(of, np.abs(own - usual(own, of, groups)[of]) > SAME, groups)
     scarce = (np.minimum(np.minimum(above, below), apart) < FEW) | (several < 2)
     return Means(value, n.astype(np.int64), several, np.nan_to_num(error, posinf=0.0), scarce)
-
-
-def _usual(own: FloatArray, of: IntArray, groups: int) -> FloatArray:
-    """(g,) the median of people's means."""
-    if not len(own):
-        return np.full(groups, np.nan)
-    order = np.lexsort((own, of))
-    size = np.bincount(of, minlength=groups)
-    middle = np.cumsum(size) - size + np.maximum(size - 1, 0) // 2
-    return np.where(size > 0, own[order][np.minimum(middle, len(own) - 1)], np.nan)

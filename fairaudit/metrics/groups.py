@@ -11,6 +11,9 @@ import numpy as np
 from fairaudit.errors import UnknownNameError
 from fairaudit.predictions import MISSING, Column, FloatArray, IntArray
 
+SAME = 1e-9
+"""Numbers that are no further apart are the same."""
+
 
 @dataclass(frozen=True, eq=False)
 class Groups:
@@ -95,3 +98,19 @@ def with_unknown(column: Column) -> Column:
     name = UNKNOWN if UNKNOWN not in column.levels else f"({UNKNOWN})"
     codes = np.where(column.codes == MISSING, len(column.levels), column.codes)
     return replace(column, codes=codes, levels=(*column.levels, name))
+
+
+def usual(own: FloatArray, of: IntArray, groups: int) -> FloatArray:
+    """(g,) the lower median of each group; nan where it has none.
+
+    Args:
+        own: (c,) numbers.
+        of: (c,) their groups.
+        groups: how many groups.
+    """
+    if not len(own):
+        return np.full(groups, np.nan)
+    order = np.lexsort((own, of))
+    size = np.bincount(of, minlength=groups)
+    middle = np.cumsum(size) - size + np.maximum(size - 1, 0) // 2
+    return np.where(size > 0, own[order][np.minimum(middle, len(own) - 1)], np.nan)

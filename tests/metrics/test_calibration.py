@@ -69,6 +69,19 @@ def test_ties_rank_as_scikit_learn_has_them() -> None:
         score_measures(task, ids, _table(task, ids), top=(4,))
 
 
+@pytest.mark.parametrize("others", [0, 4])
+@pytest.mark.parametrize("loss", [0.2, 2.3])
+def test_equal_losses_of_few_images_are_not_certain(loss: float, others: int) -> None:
+    x = np.r_[np.full(others, loss * 1.01), np.full(30 - others, loss)]
+    law = calibration.mean_law(x, np.zeros(30, dtype=np.int64), 1, np.log(2), np.inf)
+    low, high = law.limits(1.959964)
+    # of 30 images none is faultless: 11.6 % may be (one-sided 97.5 %)
+    assert 0.1 * loss < law.value[0] - low[0] < 0.2 * loss
+    assert high[0] > law.value[0] + 0.05 * loss
+    many = calibration.mean_law(np.linspace(0.2, 0.4, 30), np.zeros(30, dtype=np.int64), 1, 0.4, np.inf).limits(1.959964)
+    assert many[1][0] - many[0][0] < 0.06, "losses that differ speak for themselves"
+
+
 def test_empty_groups_and_one_sided_ones_are_undefined() -> None:
     score = np.array([[0.2, 0.8], [0.4, 0.6], [0.9, 0.1]])
     task = Task(("no", "yes"), np.array([1, 1, -1]), np.array([1, 1, 0]), score)

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairaudit.metrics.clustered_means import _usual, clustered_means
+from fairaudit.metrics.clustered_means import clustered_means
 from fairaudit.metrics.exact import clopper_pearson
+from fairaudit.metrics.groups import usual
 
 Z = 1.959964
 
@@ -33,7 +34,7 @@ def test_numbers_that_many_differ_in_are_left_to_their_own_variance() -> None:
 def test_what_most_have_is_the_lower_median(drawn: list[tuple[int, float]]) -> None:
     of = np.array([g for g, _ in drawn], dtype=np.int64)
     own = np.array([x for _, x in drawn], dtype=np.float64)
-    found = _usual(own, of, 4)
+    found = usual(own, of, 4)
     for g in range(4):
         mine = sorted(own[of == g].tolist())
         assert found[g] == mine[(len(mine) - 1) // 2] if mine else np.isnan(found[g])
