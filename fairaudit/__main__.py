@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 _TOO_SMALL = ("failed to map segment", "cannot allocate memory")
@@ -21,6 +22,9 @@ def main() -> None:
         said = "there is not enough memory to start" if small else f"it cannot start, install it again: {error}"
         sys.stderr.write(f"fairaudit: {said}\n")
         code = 2 if small else 70
+        if small:  # libraries that are loaded by half bring the interpreter down while it ends
+            sys.stderr.flush()
+            os._exit(code)
     sys.exit(code)
 
 

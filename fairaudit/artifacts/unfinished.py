@@ -275,7 +275,10 @@ def _shard(path: Path, known: frozenset[str], tasks: Mapping[str, Sequence[str]]
             np.load(stream, allow_pickle=False) as arrays,
         ):  # the archive's checksums tell whether it is whole
             rows = [str(row) for row in arrays["rows"]]
-            scores = {task: np.asarray(arrays[f"scores_{i}"], dtype=np.float64) for i, task in enumerate(tasks)}
+            found = {task: arrays[f"scores_{i}"] for i, task in enumerate(tasks)}
+        if any(values.dtype.kind != "f" for values in found.values()):
+            return None
+        scores = {task: values.astype(np.float64) for task, values in found.items()}
     except Exception:  # numpy reads a header with Python's own parser, which says in many ways that it is none
         return None
     once = len(set(rows)) == len(rows) and known.issuperset(rows)

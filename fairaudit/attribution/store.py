@@ -7,6 +7,7 @@ arrays. The folder is written whole or not at all.
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -218,7 +219,9 @@ def _assembled(folder: Path, record: Mapping[str, Any]) -> Attribution:
     where, c = record["positions"], record["calibration"]
     stem: Stem = record["stem"]
     positions = Positions(where["image"], where["patch"], where["per_side"])
-    net = RegionNet(positions, len(record["levels"]), stem, record["width"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of layers without a weight, which no file fits
+        net = RegionNet(positions, len(record["levels"]), stem, record["width"])
     net.load_state_dict(safetensors.torch.load_file(folder / WEIGHTS), strict=True)
     with np.load(folder / MAPS, allow_pickle=False) as arrays:
         held = {name: arrays[name] for name in arrays.files}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 
 import pytest
 
@@ -86,6 +87,7 @@ def test_too_little_memory_to_start_is_a_sentence(
         raise error
 
     monkeypatch.setattr("fairaudit.cli.app.run", starved)
+    monkeypatch.setattr("os._exit", sys.exit)
     with pytest.raises(SystemExit) as ended:
         main()
     assert (ended.value.code, capsys.readouterr().err) == (2, "fairaudit: there is not enough memory to start\n")
