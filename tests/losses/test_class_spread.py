@@ -60,6 +60,7 @@ def test_labels_are_right_on_average() -> None:
     assert value.item() == pytest.approx(criterion(logits, targets).mean().item() + spread, abs=1e-12)
 
 
+@pytest.mark.training
 @pytest.mark.parametrize("measure", ["loss-variance", "accuracy-std"])
 def test_the_spread_alone_has_a_gradient_and_can_be_descended(measure: str) -> None:
     logits, targets, groups = batch(4, GROUPS)

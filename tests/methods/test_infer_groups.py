@@ -108,6 +108,7 @@ def test_the_same_seed_gives_the_same_weights(checkpoint: Path) -> None:
     assert same(first, second)
 
 
+@pytest.mark.training
 def test_what_was_assumed_of_the_checkpoint_is_told(checkpoint: Path, tmp_path: Path) -> None:
     bare = tmp_path / "bare.pt"
     network: nn.Module = open_other(checkpoint, "glasses", {}).classifier.model

@@ -37,9 +37,9 @@ def chances(outcome: Outcome, scores: np.ndarray, asked: Bench, positive: int = 
 @pytest.mark.parametrize(
     ("constraint", "rates"),
     [
-        ("demographic_parity", [selection_rate]),
-        ("true_positive_rate_parity", [true_positive_rate]),
-        ("false_positive_rate_parity", [false_positive_rate]),
+        pytest.param("demographic_parity", [selection_rate], marks=pytest.mark.training),
+        pytest.param("true_positive_rate_parity", [true_positive_rate], marks=pytest.mark.training),
+        pytest.param("false_positive_rate_parity", [false_positive_rate], marks=pytest.mark.training),
         ("equalized_odds", [true_positive_rate, false_positive_rate]),
     ],
 )
