@@ -9,14 +9,14 @@ every disparity between groups, with intervals and p-values; a third leaves the 
 images of 40 labels in 400 groups, audited and written by a process of its own. Exit code 1 where a target is missed. Needs
 Fairlearn and scikit-learn.
 
-Tried, beside busy neighbours, so in processor seconds and with the same bytes written. 400 groups x 40 labels: 27.4 s became
-21.6 to 23.9 s to audit, of which 17.7 s in the main thread (what entropies draw is drawn by another one meanwhile: memory
-grows by 0.02 GiB), and 5.9 s became 3.9 s to write. Limits of proportions met before at a quantile are looked up (2 million
-asked for, a tenth of them different); records are filled slot by slot; floats are written by %. ``audit()`` of 14 groups took
-51 ms and takes 40 to 49 ms in turns with it; its ratio to the row bootstrap was 27 to 30 and is 24 to 33, which does not show
-that 30 is met. What remains is many small steps of numpy: 9 % beta quantiles, 9 % draws, 9 % roots of p-values. Not taken:
-beta quantiles by own Newton steps (one ``betainc`` is 0.3 us, ``betaincinv`` 0.7 to 1.2 us, and the tenth digit may change),
-and binomials of own making in place of numpy's, which would draw other numbers.
+Tried, beside busy neighbours, so in processor seconds, and with the same bytes written. 400 groups x 40 labels, one run before
+and one after, at different loads: 29.1 s to audit became 23.9 s, of which 17.7 s are the main thread's (what entropies draw
+is drawn by another one meanwhile; 0.02 GiB more), and 6.6 s to write became 3.9 s. Limits of proportions that were met before
+at a quantile are looked up (of two million a tenth are different), records are filled slot by slot, floats written by %.
+``audit()`` of 14 groups took 51 ms at the least and takes 41 ms, in turns; its ratio to the row bootstrap was 27 to 30 and is
+24 to 33, which does not show that 30 is met. What remains is many small steps of numpy; beta quantiles, draws and the roots
+of p-values are 9 % each. Not taken: beta quantiles by Newton's steps (one ``betainc`` takes 0.3 us, ``betaincinv`` 0.7 to 1.2,
+and a tenth digit may change), and binomials of own making in place of numpy's, which would draw other numbers.
 """
 
 from __future__ import annotations
