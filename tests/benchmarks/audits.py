@@ -9,14 +9,15 @@ every disparity between groups, with intervals and p-values; a third leaves the 
 images of 40 labels in 400 groups, audited and written by a process of its own. Exit code 1 where a target is missed. Needs
 Fairlearn and scikit-learn.
 
-Tried, beside busy neighbours, so in processor seconds, and with the same bytes written. 400 groups x 40 labels, one run before
-and one after, at different loads: 29.1 s to audit became 23.9 s, of which 17.7 s are the main thread's (what entropies draw
-is drawn by another one meanwhile; 0.02 GiB more), and 6.6 s to write became 3.9 s. Limits of proportions that were met before
-at a quantile are looked up (of two million a tenth are different), records are filled slot by slot, floats written by %.
-``audit()`` of 14 groups took 51 ms at the least and takes 41 ms, in turns; its ratio to the row bootstrap was 27 to 30 and is
-24 to 33, which does not show that 30 is met. What remains is many small steps of numpy; beta quantiles, draws and the roots
-of p-values are 9 % each. Not taken: beta quantiles by Newton's steps (one ``betainc`` takes 0.3 us, ``betaincinv`` 0.7 to 1.2,
-and a tenth digit may change), and binomials of own making in place of numpy's, which would draw other numbers.
+Tried, beside busy neighbours, so in processor seconds, and with the same bytes written. 400 groups x 40 labels, one run
+before and one after, at different loads: 29.1 s to audit became 23.9 s, of which 17.7 s are the main thread's (what
+entropies draw is drawn by another one meanwhile; 0.02 GiB more), and 6.6 s to write became 3.9 s. Limits of proportions
+that were met before at a quantile are looked up (of two million a tenth are different), records are filled slot by slot,
+floats written by %. ``audit()`` of 14 groups took 51 ms at the least and takes 41 ms, in turns; its ratio to the row
+bootstrap was 27 to 30 and is 24 to 33, which does not show that 30 is met. What remains is many small steps of numpy; beta
+quantiles, draws and the roots of p-values are 9 % each. Not taken: beta quantiles by Newton's steps (one ``betainc`` takes
+0.3 us, ``betaincinv`` 0.7 to 1.2, and a tenth digit may change), and binomials of own making in place of numpy's, which
+would draw other numbers.
 """
 
 from __future__ import annotations
