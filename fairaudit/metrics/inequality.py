@@ -120,9 +120,10 @@ def bootstrap_limits(estimate: float, drawn: FloatArray, confidence: float, bias
         drawn: (replicates,) from drawn counts.
         confidence: of the interval.
         biased: whether the quantity is a distance from equality: noise only adds to it, so the lower limit is reflected
-            (0 where equality cannot be told from noise) and the upper one, which is too high, is kept.
+            (0 where equality cannot be told from noise) and the upper one, which is too high, is kept. Where the estimate
+            is as large as can be, drawing only takes from it, and the lower limit is the replicates' own.
     """
     low, high = np.nanquantile(drawn, [0.5 - confidence / 2, 0.5 + confidence / 2])
     if biased:
-        low = 2 * estimate - high
+        low = min(2 * estimate - high, low)
     return max(0.0, min(float(low), estimate)), max(float(high), estimate)

@@ -156,3 +156,13 @@ def test_kinds_over_groups_by_hand() -> None:
     for kind in ("min_max_ratio",):
         assert "may be below 0" in (comparison.over_groups([mcc], kind).estimate.reason or "")
     assert "may be below 0" in (comparison.against_privileged(mcc, "ratio")[0].estimate.reason or "")
+
+
+def test_an_index_that_drawing_only_takes_from_is_not_certain() -> None:
+    """Of 25 images nobody of one group and everybody of the other is selected: no draw is more unequal."""
+    counts = np.array([[6.0, 0.0, 0.0], [0.0, 0.0, 19.0]])
+    found = float(inequality.between_groups(counts))
+    drawn = inequality.between_groups(inequality.draw(counts, 1000, 0))
+    low, high = inequality.bootstrap_limits(found, drawn, 0.95, biased=True)
+    assert low < 0.9 * found
+    assert high >= found
