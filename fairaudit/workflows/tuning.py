@@ -18,8 +18,6 @@ from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from fairaudit.artifacts.folder import write_whole
@@ -29,10 +27,11 @@ from fairaudit.engine.devices import place
 from fairaudit.engine.history import Progress
 from fairaudit.engine.seeding import seed_everything
 from fairaudit.engine.training_data import TrainingData
-from fairaudit.errors import ArtifactError, ConfigError, FairauditError, OutputError, TrainingError, UsageError
+from fairaudit.errors import ConfigError, FairauditError, TrainingError, UsageError
 from fairaudit.workflows.experiment import Experiment
 from fairaudit.workflows.method_scores import score_of_method
 from fairaudit.workflows.run_folders import run_folder
+from fairaudit.workflows.search_journal import open_journal
 from fairaudit.workflows.study import Watch, make_study
 from fairaudit.workflows.sweep_arms import changed, checked, concerns, folder_label, is_whole
 
@@ -150,65 +149,15 @@ class _Search:
         """The search as it was left, or a new one.
 
         Raises:
-            ArtifactError: what is there is no search, or damaged.
-            ConfigError: what is there is another search.
-            OutputError: it cannot be written.
+            ArtifactError, ConfigError, OutputError: see ``open_journal``.
         """
-        path = self.journal
         asked = {
             "space": {key: _searched_text(searched) for key, searched in self.space.items()},
             "startup": self.settings.startup,
             "seed": self.settings.seed,
         }
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _mend(path)
-            study = optuna.create_study(
-                storage=JournalStorage(JournalFileBackend(str(path))),
-                study_name=self.record.stem,
-                direction="maximize",
-                pruner=optuna.pruners.MedianPruner(n_startup_trials=self.settings.startup),
-                load_if_exists=True,
-            )
-            before = study.user_attrs.get("asked")
-            if not (before is None or isinstance(before, dict)):
-                raise TypeError("what was asked is no table")
-            if before in (None, asked):  # of another search others are expected
-                for trial in study.trials:
-                    self._check(trial)
-        except OSError as error:
-            raise OutputError(f"{path} cannot be written: {error.strerror}") from error
-        except Exception as error:  # what a journal says is done again, by a library, which fails in many ways
-            raise ArtifactError(f"{path} is not the record of a search, or damaged; delete it to begin anew") from error
-        if before is None:
-            study.set_user_attr("asked", asked)
-        elif before != asked:
-            key = next((key for key in asked if before.get(key) != asked[key]), "setting")
-            raise ConfigError(
-                f"{path} was searched with another {key} ({_said(before.get(key))}, now {_said(asked.get(key))}); "
-                "resume it as it was, or choose another --out"
-            )
-        for trial in study.trials:  # whoever ran these was interrupted: a folder is one process's
-            if trial.state == TrialState.RUNNING:
-                study.tell(trial.number, state=TrialState.FAIL)
-        return study
-
-    def _check(self, trial: FrozenTrial) -> None:
-        """Refuse a trial that this search cannot have had.
-
-        Raises:
-            ValueError: its settings are others, or it has no score.
-        """
-        whole = trial.state == TrialState.COMPLETE
         known = {key: self._distribution(key) for key in self.space}
-        if any(known.get(key) != one for key, one in trial.distributions.items()) or (
-            whole and set(trial.params) != set(known)
-        ):
-            raise ValueError(f"trial {trial.number} has other settings")
-        if whole and not math.isfinite(trial.value or 0.0):
-            raise ValueError(f"trial {trial.number} has no score")
-        if not all(isinstance(epoch, int) and math.isfinite(score) for epoch, score in trial.intermediate_values.items()):
-            raise ValueError(f"trial {trial.number} has epochs without a score")
+        return open_journal(self.journal, asked, known)
 
     def _distribution(self, key: str) -> BaseDistribution:
         """What ``_suggested`` draws from."""
@@ -340,13 +289,6 @@ class _Epochs:
                 raise optuna.TrialPruned
 
 
-def _mend(journal: Path) -> None:
-    """Cut off a line that a killed process left half-written, which would spoil what is written behind it."""
-    text = journal.read_bytes() if journal.exists() else b""
-    if not text.endswith(b"\n") and text:
-        write_whole(journal, text[: text.rfind(b"\n") + 1])
-
-
 def _finished(study: optuna.Study) -> list[FrozenTrial]:
     """Trials that came to an end, or cannot; not those that were interrupted."""
     ended = (TrialState.COMPLETE, TrialState.PRUNED)
@@ -364,7 +306,3 @@ def _searched_text(searched: Range | tuple[Any, ...]) -> str:
 def _settings_text(params: Mapping[str, Any]) -> str:
     rounded = {key: f"{value:.4g}" if isinstance(value, float) else value for key, value in params.items()}
     return ", ".join(f"{key}={value}" for key, value in rounded.items())
-
-
-def _said(value: Any) -> str:
-    return ", ".join(f"{key} {text}" for key, text in value.items()) if isinstance(value, Mapping) else str(value)
