@@ -17,8 +17,8 @@ from fairaudit.metrics.score_measures import mean_over_classes
 from fairaudit.metrics.scored import SCORED
 from fairaudit.predictions import MISSING, BoolArray, FloatArray, IntArray
 
-_OCTAVES, _FINENESS = 21, 7
-"""Of the odds to either side, which 2^-21 bounds, less than the six decimals of stored scores; each in 2^7 bins."""
+_OCTAVES, _FINENESS = 21, 8
+"""Of the odds to either side, which 2^-21 bounds, less than the six decimals of stored scores; each in 2^8 bins."""
 RANK_BINS = (2 * _OCTAVES << _FINENESS) + 1
 _SMALLEST = np.float32(2.0**-_OCTAVES).view(np.int32)
 _AT_ONCE = 1 << 15

@@ -206,8 +206,6 @@ def _groupings(
 ) -> list[tuple[str, ...]]:
     asked: list[tuple[str, ...]] = []
     for wanted in groupings_asked(by, rules):
-        if not wanted:
-            raise UsageError(f"a grouping needs at least one attribute; the table has {', '.join(columns)}")
         for name in wanted:
             if name not in columns and name in predictions.numeric:
                 raise UsageError(f"{name} is numeric and makes no groups; use a column of levels ({', '.join(columns)})")

@@ -45,7 +45,7 @@ from tests.benchmarks.inference import Memory, Network, Softmax, pictures
 
 ROWS = (1_000, 10_000, 100_000, 1_000_000)
 GROUPS = (2, 14, 50, 100, 200, 400)
-IMAGES = (1_000, 4_000, 16_000)
+IMAGES = (1_000, 10_000, 100_000)
 STREAMED = (1_000_000, 4_000_000)
 PART = 250_000
 HUNDRED_MILLION = 100_000_000
