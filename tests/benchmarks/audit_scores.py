@@ -12,7 +12,7 @@ by 4e-4 where networks are sure; 65,536 of them 12 times, because counting leave
 up in a table of 2^20 steps 20 times, 2^17 steps 27 times and wrong by 4e-3 where half of the scores are 0 or 1 to five
 digits. The bits of floats, 2^8 bins to an octave of the odds, were 25 to 29 times as fast (beside a busy neighbour; 24 when
 first measured). In rounds of the same run: bounding odds as whole numbers, adding the label before numbers are widened, and
-finding empty bins by a take: 27 -> 31 (32.5 on a quiet machine). Not taken, because of small groups, whose areas must not be
+finding empty bins by a take: 27 -> 31 (32.5, when quiet). Not taken, because of small groups, whose areas must not be
 off by more than 1e-4 either: 2^7 bins to an octave, 37, 1.5e-4 off in groups of 360; 2^6 bins, 42.
 No gain: counting block by block in place of all at once (``add.at``), blocks of half or a quarter of the rows, 32 bits for
 groups. The exact way was a stable sort of positions before, half as fast.
