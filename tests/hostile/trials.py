@@ -127,7 +127,12 @@ class Trial:
         return trap.seen
 
     def fresh(self, again: bool = False) -> None:
-        """An empty working folder, or one that holds what the earlier run left."""
+        """An empty working folder, or one that holds what the earlier run left; and gradients, as a new process has them.
+
+        A signal between two steps of torch's ``no_grad`` ends a process, but here the next command comes.
+        """
+        if (torch := sys.modules.get("torch")) is not None:
+            torch.set_grad_enabled(True)
         shutil.rmtree(self.work, ignore_errors=True)
         self.work.mkdir()
         for name, data in sorted(self.old.items()) if again else ():
