@@ -49,7 +49,7 @@ class LoserRecord(_Record):
 class EpochRecord(_Record):
     """One epoch of a training."""
 
-    epoch: Annotated[int, Field(ge=1)]
+    epoch: Annotated[int, Field(ge=1, le=10**9)]
     loss: float | None = Field(description="mean of the loss that was minimised, over the epoch's batches")
     score: float | None = Field(description="what epochs are selected by; null without validation")
     mean: float | None = Field(description="accuracy on validation images, mean over groups, each counting once")

@@ -17,6 +17,7 @@ from fairaudit.reports._figures.canvas import FAIL, PASS, Picture, canvas
 from fairaudit.reports._figures.changes import MOST, changes
 from fairaudit.reports._figures.curves import curves
 from fairaudit.reports._figures.tradeoff import tradeoff
+from fairaudit.results.mitigation import Epoch
 from tests.reports.records import BY, arm, bare_comparison, bare_experiment, change, comparison, experiment, sweep
 
 
@@ -159,3 +160,10 @@ def test_names_are_text(name: str) -> None:
         assert "<b>&" not in picture.inline()
         assert "\x1b" not in picture.inline()
         assert len(picture.png()) > 1000
+
+
+def test_an_epoch_far_out_costs_no_more_than_a_near_one() -> None:
+    far = replace(experiment().arms[0].runs[0], epochs=(Epoch(10**9, 0.5, 0.5, 0.5, 0.5, (0.5,)),))
+    result = experiment()
+    picture = curves(replace(result, arms=(replace(result.arms[0], runs=(far,)), *result.arms[1:])))
+    assert picture is not None

@@ -43,7 +43,7 @@ def curves(result: MitigationResult) -> Picture | None:
         several[-1].set_xlabel("epoch")
         several[-1].set_xlim(1 - 0.02 * last, last + 0.02 * last)
         step = max(1, math.ceil(last / 10))
-        several[-1].set_xticks([epoch for epoch in range(1, last + 1) if epoch == 1 or epoch % step == 0])
+        several[-1].set_xticks(sorted({1, *range(step, last + 1, step)}))
     return picture(figure, "curves", "Learning curves", _finding(drawn), _caption(result, drawn))
 
 
