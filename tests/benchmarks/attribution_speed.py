@@ -10,8 +10,8 @@ untrained one otherwise.
 On one core of a 2.8 GHz Xeon without bf16: ``imagenet`` 13.8 times one patch at a time (the aim is 10) and 1.6 times as
 fast as the network as it was trained, because the last two stages, more than half of the time, are matrix products
 (``attribution/products.py``; before, 8.7). ``cifar`` 1.9 to 2.3 times (the aim, 3.5, was set with bf16): its 2,401 patches
-are 2,670 GFLOP, done at 128 GFLOP/s, 70 % of what the core can do, and one patch alone runs at half of that already; its maps
-are too large for products. Pixel space 300 times.
+are 2,670 GFLOP, done at 128 GFLOP/s, 70 % of what the core can do, and one patch alone runs at half of that already; its
+maps are too large for products. Pixel space 300 times.
 
 Tried and left out: ``torch.compile`` of the folded network, 1.03 (``imagenet``) and 1.11 times as fast (``cifar``) on one
 core of a processor without bf16, after a first call of 10 to 40 seconds. Batches of 1,200 patches instead of 256 are 1.06
