@@ -166,4 +166,7 @@ def test_an_epoch_far_out_costs_no_more_than_a_near_one() -> None:
     far = replace(experiment().arms[0].runs[0], epochs=(Epoch(10**9, 0.5, 0.5, 0.5, 0.5, (0.5,)),))
     result = experiment()
     picture = curves(replace(result, arms=(replace(result.arms[0], runs=(far,)), *result.arms[1:])))
+    near = curves(result)
     assert picture is not None
+    assert near is not None
+    assert len(texts(picture)) <= len(texts(near)) + 8
