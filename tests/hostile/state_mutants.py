@@ -66,12 +66,17 @@ def any_journal(data: bytes, rng: np.random.Generator) -> bytes:
     return "".join(f"{line}\n" for line in lines).encode("utf-8", "replace")
 
 
-def any_shard(data: bytes, rng: np.random.Generator) -> bytes:
-    """Predictions that an interrupted run kept: rows and scores of other lengths, types and values."""
+def _one_array(data: bytes, rng: np.random.Generator) -> tuple[dict[str, Any], str]:
+    """All arrays of an archive, and the name of the one that is damaged."""
     with np.load(io.BytesIO(data)) as archive:
         arrays = {name: archive[name] for name in archive.files}
-    name, which = list(arrays)[int(rng.integers(len(arrays)))], int(rng.integers(5))
-    value = arrays[name]
+    return arrays, list(arrays)[int(rng.integers(len(arrays)))]
+
+
+def any_shard(data: bytes, rng: np.random.Generator) -> bytes:
+    """Predictions that an interrupted run kept: rows and scores of other lengths, types and values."""
+    arrays, name = _one_array(data, rng)
+    which, value = int(rng.integers(5)), arrays[name]
     if which == 0:
         del arrays[name]
     elif which == 1:
@@ -97,10 +102,8 @@ def any_shard(data: bytes, rng: np.random.Generator) -> bytes:
 
 def any_maps(data: bytes, rng: np.random.Generator) -> bytes:
     """The arrays of an attribution: missing, cut, of other types and values."""
-    with np.load(io.BytesIO(data)) as archive:
-        arrays = {name: archive[name] for name in archive.files}
-    name, which = list(arrays)[int(rng.integers(len(arrays)))], int(rng.integers(8))
-    value = arrays[name]
+    arrays, name = _one_array(data, rng)
+    which, value = int(rng.integers(8)), arrays[name]
     if which == 0:
         del arrays[name]
     elif which == 1:
